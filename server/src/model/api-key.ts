@@ -1,0 +1,23 @@
+/** What a credential may do (contract.md 9). */
+export type Role = "viewer" | "minter" | "editor" | "owner" | "operator";
+
+/** Which roles include which: a row's role may do what any of its columns may. Minter only mints. */
+const INCLUDES: Record<Role, readonly Role[]> = {
+  viewer: ["viewer"],
+  minter: ["minter"],
+  editor: ["editor", "viewer", "minter"],
+  owner: ["owner", "editor", "viewer", "minter"],
+  operator: ["operator", "owner", "editor", "viewer", "minter"],
+};
+
+/** Whether a credential of role `held` may do what needs role `needed`. */
+export const hasRole = (held: Role, needed: Role): boolean => INCLUDES[held].includes(needed);
+
+/** Who calls the API: the owner of a verified API key. */
+export interface Principal {
+  /** Resource name of the key. */
+  readonly apiKey: string;
+  readonly role: Role;
+  /** The only project it may touch; undefined = all (operator). */
+  readonly project?: string;
+}

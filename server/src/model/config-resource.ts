@@ -1,0 +1,24 @@
+import type { Issuer } from "./issuer.ts";
+import type { Link } from "./link.ts";
+import type { LinkToken } from "./link-token.ts";
+
+/** A resource as the proxies get it: what the config log carries, in the server's own types. */
+export type ConfigResource =
+  | { readonly kind: "link"; readonly name: string; readonly link: Link }
+  | { readonly kind: "link_token"; readonly name: string; readonly linkToken: LinkToken }
+  /** `jwks`: the public keys of a built-in issuer as JSON text; undefined for the others. */
+  | { readonly kind: "issuer"; readonly name: string; readonly issuer: Issuer; readonly jwks?: string }
+  /** Values are sealed under the fleet key (`sealing/fleet-key.ts`). */
+  | {
+      readonly kind: "secret";
+      readonly name: string;
+      readonly sealedValue: Uint8Array;
+      readonly sealedNextValue?: Uint8Array;
+    };
+
+export type ConfigResourceKind = ConfigResource["kind"];
+
+/** One entry of the log: a resource as it now is, or its deletion. */
+export type ConfigChange =
+  | { readonly op: "upsert"; readonly resource: ConfigResource }
+  | { readonly op: "delete"; readonly kind: ConfigResourceKind; readonly name: string };

@@ -1,0 +1,37 @@
+/** Resource names (AIP-122) of every noun: how to make them and how to read them. */
+
+/** Patterns with the ids as groups. */
+const PATTERNS = {
+  project: /^projects\/([^/]+)$/,
+  link: /^projects\/([^/]+)\/links\/([^/]+)$/,
+  linkToken: /^projects\/([^/]+)\/links\/([^/]+)\/tokens\/([^/]+)$/,
+  secret: /^projects\/([^/]+)\/secrets\/([^/]+)$/,
+  issuer: /^projects\/([^/]+)\/issuers\/([^/]+)$/,
+  apiKey: /^(?:projects\/([^/]+)\/)?apiKeys\/([^/]+)$/,
+  proxy: /^proxies\/([^/]+)$/,
+} as const;
+
+export type NamedNoun = keyof typeof PATTERNS;
+
+export const projectName = (project: string): string => `projects/${project}`;
+export const linkName = (project: string, link: string): string => `projects/${project}/links/${link}`;
+export const linkTokenName = (project: string, link: string, token: string): string =>
+  `projects/${project}/links/${link}/tokens/${token}`;
+export const secretName = (project: string, secret: string): string => `projects/${project}/secrets/${secret}`;
+export const issuerName = (project: string, issuer: string): string => `projects/${project}/issuers/${issuer}`;
+/** `project` undefined = a key of the installation (operator). */
+export const apiKeyName = (project: string | undefined, key: string): string =>
+  project === undefined ? `apiKeys/${key}` : `projects/${project}/apiKeys/${key}`;
+export const proxyName = (proxy: string): string => `proxies/${proxy}`;
+
+/** The ids in a name, outermost first; undefined when it is not the name of such a noun. An absent project is "". */
+export function parseName(noun: NamedNoun, name: string): readonly string[] | undefined {
+  const match = PATTERNS[noun].exec(name);
+  return match === null ? undefined : match.slice(1).map((id) => id ?? "");
+}
+
+/** Last id of a name: its own. */
+export const idOf = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
+
+/** Project id in a name; "" when it has none. */
+export const projectOf = (name: string): string => /^projects\/([^/]+)/.exec(name)?.[1] ?? "";
