@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
-import { createDatabase, startPostgres } from "./postgres.ts";
+import { createDatabase } from "./postgres.ts";
+import { startPostgres } from "./postgres-server.ts";
 
 async function query(url: string, text: string): Promise<unknown> {
   const sql = postgres(url, { max: 1 });
