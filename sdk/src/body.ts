@@ -1,0 +1,82 @@
+import { ConduitError } from "./errors.ts";
+
+/** A body `fetch` takes, an async iterable (Node), or a function that makes one anew for each attempt: that makes streams replayable. */
+export type ConduitBody = BodyInit | AsyncIterable<Uint8Array> | (() => ConduitBodyValue | Promise<ConduitBodyValue>);
+type ConduitBodyValue = BodyInit | AsyncIterable<Uint8Array> | null;
+
+/** What one attempt sends. */
+export interface Payload {
+  /** The caller's `Request` (or a clone) instead of URL and body. */
+  readonly request?: Request;
+  readonly init: { readonly body?: BodyInit | null; readonly duplex?: "half" };
+}
+
+/** Gives the body of each attempt of one call. */
+export interface BodySource {
+  /** Whether there is only one attempt in it. */
+  readonly oneShot: boolean;
+  /** Throws `body_not_replayable` when a one-shot body is asked for again. */
+  next(): Payload | Promise<Payload>;
+  /** The same body for another URL, detached from the caller's `Request`. */
+  detach(): BodySource;
+  /** Frees what was kept for attempts that did not come. */
+  release(): void;
+}
+
+const nothing: BodySource = source(() => ({ init: {} }));
+
+/** No body at all: after a redirect that turns the method into GET. */
+export function noBody(): BodySource {
+  return nothing;
+}
+
+/** How a call's body is sent again: by value, by factory, by cloning the `Request`, or not at all. */
+export function bodySource(body: ConduitBody | null | undefined, request: Request | undefined, method: string): BodySource {
+  if (typeof body === "function") return source(async () => payload(await body()));
+  if (body !== undefined) return isStream(body) ? oneShot(payload(body)) : source(() => payload(body));
+  if (!request) return nothing;
+  const bodyless = request.body === null || /^(get|head)$/i.test(method);
+  return bodyless ? source(() => ({ request, init: {} }), noBody) : cloning(request);
+}
+
+function source(next: BodySource["next"], detach?: () => BodySource, release = () => {}): BodySource {
+  const self: BodySource = { oneShot: false, next, detach: detach ?? (() => self), release };
+  return self;
+}
+
+function oneShot(only: Payload): BodySource {
+  let sent = false;
+  const next = () => {
+    if (sent) throw new ConduitError("body_not_replayable", "A streamed body was spent; pass a function that makes it anew");
+    sent = true;
+    return only;
+  };
+  return { ...source(next), oneShot: true, detach: () => ({ ...source(next), oneShot: true }) };
+}
+
+/** Always keeps one unread clone: the platform can neither rewind a `Request` nor clone it once read. */
+function cloning(request: Request): BodySource {
+  let unread = request;
+  const next = () => {
+    const current = unread;
+    unread = current.clone();
+    return { request: current, init: {} };
+  };
+  const detach = () => {
+    const bytes = unread.arrayBuffer();
+    return source(async () => payload(await bytes));
+  };
+  // Not awaited: cancelling one branch of a tee waits for the other.
+  return source(next, detach, () => void unread.body?.cancel().catch(() => {}));
+}
+
+/** `duplex` is demanded by Node for streams; elsewhere it is ignored. */
+function payload(body: ConduitBodyValue): Payload {
+  return { init: { body: body as BodyInit | null, ...(isStream(body) && { duplex: "half" as const }) } };
+}
+
+/** Streams by what they can do: a web stream, an async iterable, a Node stream. Everything else `fetch` takes may be sent again. */
+function isStream(body: unknown): boolean {
+  if (typeof body !== "object" || body === null) return false;
+  return "getReader" in body || Symbol.asyncIterator in body || "pipe" in body;
+}

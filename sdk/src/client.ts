@@ -1,0 +1,77 @@
+import { createFetchWithAuth, type FetchWithAuth } from "./fetch-with-auth.ts";
+import { type ConduitEvents, type GetToken, headerSafe } from "./grant.ts";
+import { defaultPlatform, type Platform } from "./platform.ts";
+import { parseTarget } from "./target.ts";
+import { type ConduitState, TokenManager } from "./token-manager.ts";
+
+/** Options of {@link createConduit}. */
+export interface ConduitOptions {
+  /** The link: `https://<proxy>/<link-id>`. Plain http only to `localhost`, `127.0.0.0/8` and `[::1]`. */
+  readonly url: string | URL;
+  /** The link's publishable token `cl_pub_…`, sent as `X-Access-Token`; names the app, proves nothing, is never refreshed. */
+  readonly linkToken?: string;
+  /** Where the user's JWT comes from. It must not call `fetchWithAuth` of the same client: it would wait for itself until the time-out. */
+  readonly getToken: GetToken;
+  /** Further URL prefixes that may get both credentials, each an origin or an origin with a path. Default none. */
+  readonly allowedOrigins?: readonly string[];
+  /** Limit of one call of `getToken`, in ms. Default 10,000; 1 to 2^31 - 1. */
+  readonly refreshTimeoutMs?: number;
+  /** Refresh by a timer too, not only when a call needs a token. Default true; turn it off on servers and edge workers. */
+  readonly autoRefresh?: boolean;
+  /** Replaces parts of the runtime, for tests. */
+  readonly platform?: Partial<Platform>;
+}
+
+/** One user's access to one link. */
+export interface Conduit {
+  /**
+   * A drop-in `fetch`, bound. A string that begins with `/` is appended to `url`; absolute URLs and `Request`s must lie below `url` or an
+   * `allowedOrigins` entry (`origin_not_allowed` otherwise, and nothing is sent). The caller's headers are kept, none is added but the two
+   * credentials. Redirects are followed within the allowed prefixes only; browsers do not let us look, so there every redirect rejects.
+   * Statuses never reject; what does: `ConduitError`, the caller's own abort reason, and the network errors of `fetch`.
+   */
+  readonly fetchWithAuth: FetchWithAuth;
+  /** The token and its refresh. */
+  readonly tokens: TokenManager;
+  /** Read at the time of asking; changes are told by `change`. */
+  readonly state: ConduitState;
+  /** Adds a listener; answers the function that removes it. */
+  on<Type extends keyof ConduitEvents>(type: Type, listener: (event: ConduitEvents[Type]) => void): () => void;
+  /**
+   * Forgets the token at once; calls that wait for one reject with `session_lost`, calls already sent finish. The next call asks `getToken`
+   * again, so end the session there first.
+   */
+  signOut(): Promise<void>;
+  /** Stops timers and listeners for good. May be called again. */
+  dispose(): void;
+}
+
+/**
+ * Makes a client of one link. Nothing is sent, timed or listened to before it is used.
+ * Throws `TypeError` for options out of shape, `ConduitError` `origin_not_allowed` for plain http off the own machine.
+ */
+export function createConduit(options: ConduitOptions): Conduit {
+  const { url, linkToken, getToken, allowedOrigins, refreshTimeoutMs, autoRefresh } = options;
+  const platform = { ...defaultPlatform, ...options.platform };
+  const tokens = new TokenManager({
+    refresh: getToken,
+    platform,
+    ...(refreshTimeoutMs !== undefined && { refreshTimeoutMs }),
+    ...(autoRefresh !== undefined && { autoRefresh }),
+  });
+  return {
+    fetchWithAuth: createFetchWithAuth({
+      target: parseTarget(url, allowedOrigins),
+      tokens,
+      platform,
+      linkToken: linkToken === undefined ? undefined : headerSafe(linkToken, "linkToken"),
+    }),
+    tokens,
+    get state() {
+      return tokens.state;
+    },
+    on: (type, listener) => tokens.on(type, listener),
+    signOut: async () => tokens.clear(),
+    dispose: () => tokens.dispose(),
+  };
+}

@@ -1,0 +1,88 @@
+import type { ParsedGrant } from "./grant.ts";
+import { defaultPlatform, type Platform } from "./platform.ts";
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** A token as the client holds it. Compared by identity: each receipt is a new one, even of the same string. */
+export interface HeldToken {
+  readonly token: string;
+  readonly refreshToken?: string;
+  readonly generation: number;
+  /** From receipt to expiry; `Infinity` when nothing tells. */
+  readonly lifetimeMs: number;
+  readonly receivedMonotonicMs: number;
+  readonly receivedWallMs: number;
+}
+
+/** Notes when a grant arrived, so that its expiry is counted from receipt and a wrong local clock does not matter. */
+export function holdToken(grant: ParsedGrant, generation: number, platform: Platform): HeldToken {
+  return {
+    token: grant.token,
+    ...(grant.refreshToken !== undefined && { refreshToken: grant.refreshToken }),
+    generation,
+    lifetimeMs: lifetimeMs(grant, platform),
+    receivedMonotonicMs: platform.monotonic(),
+    receivedWallMs: platform.now(),
+  };
+}
+
+/**
+ * `expiresIn`, else the token's `exp - iat`, else (no `iat`) `exp` by the wall clock, else `Infinity`.
+ * At least one second: a token just received is never expired, or a source that answers stale tokens would be asked without end.
+ */
+function lifetimeMs(grant: ParsedGrant, platform: Platform): number {
+  const { exp, iat } = decodeTimes(grant.token);
+  const seconds = grant.expiresInSeconds ?? (exp === undefined ? Infinity : exp - (iat ?? platform.now() / 1000));
+  return Math.max(seconds * 1000, 1000);
+}
+
+/**
+ * Milliseconds until `held` expires; negative afterwards. By the monotonic clock, which in some browsers stands still while the
+ * machine sleeps: `strict` also believes the wall clock when that shows more time gone by, at the price of a needless refresh after a jump.
+ */
+export function remainingMs(held: HeldToken, platform: Platform, strict: boolean): number {
+  const elapsed = platform.monotonic() - held.receivedMonotonicMs;
+  return held.lifetimeMs - (strict ? Math.max(elapsed, platform.now() - held.receivedWallMs) : elapsed);
+}
+
+/** How long before expiry a refresh starts: the smaller of 60 s and a fifth of the lifetime. */
+export function marginMs(held: HeldToken): number {
+  return Math.min(60_000, held.lifetimeMs / 5);
+}
+
+/**
+ * Whether a JWT is past its `exp`, or will be within `leewaySeconds` (default 0), by the local clock. What is not a JWT, or has no numeric
+ * `exp`, counts as expired. Nothing else is checked, above all no signature: for a page's convenience, never for a decision about access.
+ */
+export function isTokenExpired(token: string | null | undefined, leewaySeconds = 0): boolean {
+  const { exp } = decodeTimes(token ?? "");
+  return exp === undefined || exp <= defaultPlatform.now() / 1000 + leewaySeconds;
+}
+
+/** `exp` and `iat` (seconds since 1970, RFC 7519 section 4.1) of a JWT's payload, unverified; whatever cannot be read is absent. */
+export function decodeTimes(token: string): { exp?: number; iat?: number } {
+  try {
+    const { exp, iat } = JSON.parse(decodeLatin1(token.split(".")[1] ?? ""));
+    return { ...(Number.isFinite(exp) && { exp }), ...(Number.isFinite(iat) && { iat }) };
+  } catch {
+    return {};
+  }
+}
+
+/** base64url to one character per byte: enough for JSON whose numbers alone are of interest. By hand: not every Hermes has `atob`. */
+function decodeLatin1(text: string): string {
+  let bits = 0;
+  let count = 0;
+  let out = "";
+  for (const character of text) {
+    const value = alphabet.indexOf(character);
+    if (value < 0) throw new TypeError("not base64url");
+    bits = (bits << 6) | value;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out += String.fromCharCode((bits >> count) & 255);
+    }
+  }
+  return out;
+}

@@ -1,0 +1,8 @@
+export type { ConduitBody } from "./body.ts";
+export { type Conduit, type ConduitOptions, createConduit } from "./client.ts";
+export { ConduitError, type ConduitErrorCode, isConduitError } from "./errors.ts";
+export { isTokenExpired } from "./expiry.ts";
+export type { ConduitRequestInit, FetchWithAuth } from "./fetch-with-auth.ts";
+export type { ConduitEvents, GetToken, Grant, RefreshContext, RefreshReason } from "./grant.ts";
+export type { Platform } from "./platform.ts";
+export { type AcquireOptions, type ConduitState, TokenManager, type TokenManagerOptions } from "./token-manager.ts";

@@ -1,0 +1,45 @@
+import { ConduitError } from "./errors.ts";
+
+/** Where credentials may go: the link's own URL, and the other prefixes. */
+export interface Target {
+  /** The absolute URL of a call. Throws `TypeError` for what is no URL, `origin_not_allowed` for one outside the prefixes. */
+  resolve(input: string | URL): string;
+  /** Whether an absolute, parsed URL lies under one of the prefixes. */
+  allows(href: string): boolean;
+}
+
+/**
+ * Reads the base URL of a link and further allowed prefixes. Throws `TypeError` for a URL with query, fragment or user information, and
+ * `origin_not_allowed` for plain http to anything but the own machine, where anyone on the way could read the tokens.
+ */
+export function parseTarget(url: string | URL, allowedOrigins: readonly string[] = []): Target {
+  const base = parsePrefix(url, "url");
+  const ownPrefix = [`${base}/`];
+  const prefixes = [...ownPrefix, ...allowedOrigins.map((origin) => `${parsePrefix(origin, "allowedOrigins")}/`)];
+  const within = (href: string, some: readonly string[]) => some.some((prefix) => href.startsWith(prefix));
+  return {
+    allows: (href) => within(href, prefixes),
+    resolve(input) {
+      const text = String(input);
+      const isPath = text.startsWith("/");
+      if (!isPath && !/^[a-z][a-z0-9+.-]*:/i.test(text)) {
+        throw new TypeError("fetchWithAuth takes a path that begins with '/', an absolute URL, or a Request");
+      }
+      // Compared after parsing: parsers resolve `/../other-link` and its encoded spellings before anything is sent.
+      const { href } = new URL(isPath ? base + text : text);
+      if (within(href, isPath ? ownPrefix : prefixes)) return href;
+      throw new ConduitError("origin_not_allowed", `The URL is not below ${base}/ or an allowed origin; nothing was sent`);
+    },
+  };
+}
+
+/** The normal form without a trailing slash, so that a prefix always ends at a whole path segment. */
+function parsePrefix(url: string | URL, name: string): string {
+  const { href } = new URL(url);
+  const parts = /^(https?):\/\/([^/?#@]+?)(?::\d+)?(\/[^?#]*)$/.exec(href);
+  if (!parts) throw new TypeError(`${name}: an http(s) URL without user information, query and fragment is needed`);
+  if (parts[1] === "http" && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(parts[2] ?? "")) {
+    throw new ConduitError("origin_not_allowed", `${name}: plain http is only for the own machine; use https`);
+  }
+  return href.replace(/\/+$/, "");
+}
