@@ -1,0 +1,83 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  IssuerConfigSchema,
+  LinkConfigSchema,
+  LinkTokenConfigSchema,
+  ResourceKind,
+  SecretConfigSchema,
+} from "@conduit-link/proto/conduit/v1/config_service_pb";
+import type { ConfigResource, ConfigResourceKind } from "../model/config-resource.ts";
+import { ConduitError } from "../model/errors.ts";
+import { issuerFromProto, issuerToProto } from "./issuer.ts";
+import { linkFromProto, linkToProto } from "./link.ts";
+import { linkTokenFromProto, linkTokenToProto } from "./link-token.ts";
+
+const KINDS: Readonly<Record<ConfigResourceKind, ResourceKind>> = {
+  link: ResourceKind.LINK,
+  link_token: ResourceKind.LINK_TOKEN,
+  issuer: ResourceKind.ISSUER,
+  secret: ResourceKind.SECRET,
+};
+
+export const kindToProto = (kind: ConfigResourceKind): ResourceKind => KINDS[kind];
+
+/** Undefined for a kind of a newer version: keep its bytes, report it, apply the rest. */
+export const kindFromProto = (value: ResourceKind): ConfigResourceKind | undefined =>
+  (Object.keys(KINDS) as ConfigResourceKind[]).find((kind) => KINDS[kind] === value);
+
+/** Payload of `ResourceChange.upsert`. Equal resources give equal bytes: the digest of the state rests on that. */
+export function encodeConfigResource(resource: ConfigResource): Uint8Array {
+  switch (resource.kind) {
+    case "link":
+      return toBinary(LinkConfigSchema, create(LinkConfigSchema, { link: linkToProto(resource.link) }));
+    case "link_token": {
+      const tokenSha256 = Buffer.from(resource.linkToken.tokenHash, "hex");
+      const linkToken = linkTokenToProto(resource.linkToken);
+      return toBinary(LinkTokenConfigSchema, create(LinkTokenConfigSchema, { linkToken, tokenSha256 }));
+    }
+    case "issuer": {
+      const { jwks = "" } = resource;
+      return toBinary(IssuerConfigSchema, create(IssuerConfigSchema, { issuer: issuerToProto(resource.issuer), jwks }));
+    }
+    case "secret": {
+      const { name, sealedValue, sealedNextValue = new Uint8Array() } = resource;
+      return toBinary(SecretConfigSchema, create(SecretConfigSchema, { name, sealedValue, sealedNextValue }));
+    }
+  }
+}
+
+/** Throws `field_invalid` when the bytes are not such a payload or hold a value this version does not know. */
+export function decodeConfigResource(kind: ConfigResourceKind, payload: Uint8Array): ConfigResource {
+  try {
+    return DECODERS[kind](payload);
+  } catch (cause) {
+    if (cause instanceof ConduitError) throw cause;
+    throw new ConduitError("field_invalid", { detail: `not the payload of a ${kind}`, cause });
+  }
+}
+
+const DECODERS: Readonly<Record<ConfigResourceKind, (payload: Uint8Array) => ConfigResource>> = {
+  link(payload) {
+    const link = linkFromProto(required(fromBinary(LinkConfigSchema, payload).link));
+    return { kind: "link", name: link.name, link };
+  },
+  link_token(payload) {
+    const message = fromBinary(LinkTokenConfigSchema, payload);
+    const linkToken = linkTokenFromProto(required(message.linkToken), Buffer.from(message.tokenSha256).toString("hex"));
+    return { kind: "link_token", name: linkToken.name, linkToken };
+  },
+  issuer(payload) {
+    const message = fromBinary(IssuerConfigSchema, payload);
+    const issuer = issuerFromProto(required(message.issuer));
+    return { kind: "issuer", name: issuer.name, issuer, ...(message.jwks !== "" && { jwks: message.jwks }) };
+  },
+  secret(payload) {
+    const { name, sealedValue, sealedNextValue } = fromBinary(SecretConfigSchema, payload);
+    return { kind: "secret", name, sealedValue, ...(sealedNextValue.length > 0 && { sealedNextValue }) };
+  },
+};
+
+function required<T>(message: T | undefined): T {
+  if (message === undefined) throw new ConduitError("field_invalid", { detail: "the payload is empty" });
+  return message;
+}
