@@ -1,0 +1,42 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { refusedByEnvironment } from "./model/exit.ts";
+import { SecretText } from "./model/secret-text.ts";
+
+/** Only the owner reads and writes. */
+const PRIVATE_FILE = 0o600;
+const PRIVATE_DIRECTORY = 0o700;
+
+/** Makes a directory that only the owner may enter. */
+export function makePrivateDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: PRIVATE_DIRECTORY });
+}
+
+/** Writes a new file that only the owner may read; fails when it exists (`wx`), so that no key is lost. */
+export function writePrivateFile(path: string, text: string): void {
+  makePrivateDirectory(dirname(path));
+  writeFileSync(path, text, { mode: PRIVATE_FILE, flag: "wx" });
+  chmodSync(path, PRIVATE_FILE);
+}
+
+/** Reads a secret from a file that others must not be able to read. `what` names the setting in errors. */
+export function readPrivateFile(path: string, what: string): SecretText {
+  let text: string;
+  try {
+    if ((statSync(path).mode & 0o077) !== 0 && process.platform !== "win32")
+      throw refusedByEnvironment(`${what}: ${path} can be read by others: chmod 600 it`);
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    if (cause instanceof Error && "exitCode" in cause) throw cause;
+    throw refusedByEnvironment(`${what}: ${path} cannot be read`, cause);
+  }
+  return new SecretText(text.trim());
+}
+
+/** Development only: the master key in a file beside the data, made on the first start. */
+export function developmentMasterKey(path: string): { readonly key: SecretText; readonly isNew: boolean } {
+  const isNew = !existsSync(path);
+  if (isNew) writePrivateFile(path, `${randomBytes(32).toString("base64")}\n`);
+  return { key: readPrivateFile(path, "master key"), isNew };
+}

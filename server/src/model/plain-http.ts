@@ -1,0 +1,20 @@
+/** A request to one of the HTTP port's own routes (JWKS, the page), as plain values. */
+export interface PlainRequest {
+  readonly method: string;
+  /** Path without query, as received. */
+  readonly path: string;
+  /** Value of a header by lower-case name. */
+  header(name: string): string | undefined;
+  /** The whole body as text; rejects above 64 KiB. */
+  body(): Promise<string>;
+}
+
+/** Its answer, small enough to be held in memory. */
+export interface PlainAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+/** A route: undefined = not mine, ask the next. */
+export type PlainRoute = (request: PlainRequest) => Promise<PlainAnswer | undefined>;
