@@ -36,22 +36,22 @@ export function bodySource(body: ConduitBody | null | undefined, request: Reques
   if (body !== undefined) return isStream(body) ? oneShot(payload(body)) : source(() => payload(body));
   if (!request) return nothing;
   const bodyless = request.body === null || /^(get|head)$/i.test(method);
-  return bodyless ? source(() => ({ request, init: {} }), noBody) : cloning(request);
+  return bodyless ? source(() => ({ request, init: {} }), { detach: noBody }) : cloning(request);
 }
 
-function source(next: BodySource["next"], detach?: () => BodySource, release = () => {}): BodySource {
-  const self: BodySource = { oneShot: false, next, detach: detach ?? (() => self), release };
+function source(next: BodySource["next"], parts: Partial<BodySource> = {}): BodySource {
+  const self: BodySource = { oneShot: false, next, detach: () => self, release() {}, ...parts };
   return self;
 }
 
 function oneShot(only: Payload): BodySource {
   let sent = false;
   const next = () => {
-    if (sent) throw new ConduitError("body_not_replayable", "A streamed body was spent; pass a function that makes it anew");
+    if (sent) throw new ConduitError("body_not_replayable", "The streamed body is spent; pass a function that makes it anew");
     sent = true;
     return only;
   };
-  return { ...source(next), oneShot: true, detach: () => ({ ...source(next), oneShot: true }) };
+  return source(next, { oneShot: true });
 }
 
 /** Always keeps one unread clone: the platform can neither rewind a `Request` nor clone it once read. */
@@ -62,12 +62,14 @@ function cloning(request: Request): BodySource {
     unread = current.clone();
     return { request: current, init: {} };
   };
-  const detach = () => {
-    const bytes = unread.arrayBuffer();
-    return source(async () => payload(await bytes));
-  };
-  // Not awaited: cancelling one branch of a tee waits for the other.
-  return source(next, detach, () => void unread.body?.cancel().catch(() => {}));
+  return source(next, {
+    detach() {
+      const bytes = unread.arrayBuffer();
+      return source(async () => payload(await bytes));
+    },
+    // Not awaited: cancelling one branch of a tee waits for the other.
+    release: () => void unread.body?.cancel().catch(() => {}),
+  });
 }
 
 /** `duplex` is demanded by Node for streams; elsewhere it is ignored. */

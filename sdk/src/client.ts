@@ -15,9 +15,9 @@ export interface ConduitOptions {
   /** Further URL prefixes that may get both credentials, each an origin or an origin with a path. Default none. */
   readonly allowedOrigins?: readonly string[];
   /** Limit of one call of `getToken`, in ms. Default 10,000; 1 to 2^31 - 1. */
-  readonly refreshTimeoutMs?: number;
+  readonly refreshTimeoutMs?: number | undefined;
   /** Refresh by a timer too, not only when a call needs a token. Default true; turn it off on servers and edge workers. */
-  readonly autoRefresh?: boolean;
+  readonly autoRefresh?: boolean | undefined;
   /** Replaces parts of the runtime, for tests. */
   readonly platform?: Partial<Platform>;
 }
@@ -56,8 +56,8 @@ export function createConduit(options: ConduitOptions): Conduit {
   const tokens = new TokenManager({
     refresh: getToken,
     platform,
-    ...(refreshTimeoutMs !== undefined && { refreshTimeoutMs }),
-    ...(autoRefresh !== undefined && { autoRefresh }),
+    refreshTimeoutMs,
+    autoRefresh,
   });
   return {
     fetchWithAuth: createFetchWithAuth({

@@ -6,7 +6,7 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 /** A token as the client holds it. Compared by identity: each receipt is a new one, even of the same string. */
 export interface HeldToken {
   readonly token: string;
-  readonly refreshToken?: string;
+  readonly refreshToken: string | undefined;
   readonly generation: number;
   /** From receipt to expiry; `Infinity` when nothing tells. */
   readonly lifetimeMs: number;
@@ -18,7 +18,7 @@ export interface HeldToken {
 export function holdToken(grant: ParsedGrant, generation: number, platform: Platform): HeldToken {
   return {
     token: grant.token,
-    ...(grant.refreshToken !== undefined && { refreshToken: grant.refreshToken }),
+    refreshToken: grant.refreshToken,
     generation,
     lifetimeMs: lifetimeMs(grant, platform),
     receivedMonotonicMs: platform.monotonic(),
@@ -60,10 +60,11 @@ export function isTokenExpired(token: string | null | undefined, leewaySeconds =
 }
 
 /** `exp` and `iat` (seconds since 1970, RFC 7519 section 4.1) of a JWT's payload, unverified; whatever cannot be read is absent. */
-export function decodeTimes(token: string): { exp?: number; iat?: number } {
+export function decodeTimes(token: string): { exp?: number | undefined; iat?: number | undefined } {
+  const finite = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : undefined);
   try {
     const { exp, iat } = JSON.parse(decodeLatin1(token.split(".")[1] ?? ""));
-    return { ...(Number.isFinite(exp) && { exp }), ...(Number.isFinite(iat) && { iat }) };
+    return { exp: finite(exp), iat: finite(iat) };
   } catch {
     return {};
   }

@@ -95,7 +95,7 @@ async function send({ platform, linkToken }: FetchWithAuthParts, call: Call, tok
     return await platform.fetch(request ?? call.url, { ...call.rest, ...init, headers, redirect });
   } catch (error) {
     throw isUnreplayable401(error)
-      ? new ConduitError("body_not_replayable", "The proxy refused the token, and the streamed body was spent", error)
+      ? new ConduitError("body_not_replayable", "The token was refused, and the streamed body is spent", error)
       : error;
   }
 }
@@ -125,7 +125,7 @@ async function renew(tokens: TokenManager, call: Call, held: HeldToken, response
 function redirectLocation(call: Call, response: Response): string | null {
   if (call.redirect !== "follow") return null;
   if (response.type === "opaqueredirect") {
-    throw new ConduitError("redirect_refused", "The answer is a redirect, and browsers do not tell where to; it was not followed");
+    throw new ConduitError("redirect_refused", "A redirect, and the browser does not tell where to");
   }
   return /^30[12378]$/.test(String(response.status)) ? response.headers.get("Location") : null;
 }
@@ -134,7 +134,7 @@ function redirectLocation(call: Call, response: Response): string | null {
 function followRedirect(target: Target, call: Call, status: number, location: string): void {
   const { href, origin } = new URL(location, call.url);
   if (!target.allows(href)) {
-    throw new ConduitError("origin_not_allowed", `A redirect to ${origin}, outside the allowed prefixes, was not followed`);
+    throw new ConduitError("origin_not_allowed", `Redirect to ${origin}, outside the allowed prefixes`);
   }
   call.url = href;
   const method = call.method.toUpperCase();

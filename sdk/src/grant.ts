@@ -25,7 +25,7 @@ export interface RefreshContext {
   /** The same on every retry of one rotation: send it along, and a server may answer a repeated request with the same successor. */
   readonly attemptId: string;
   /** The refresh token that came with the current token, if any. */
-  readonly refreshToken?: string;
+  readonly refreshToken?: string | undefined;
   /** Aborted when the answer is no longer wanted: time-out, sign-out, dispose. */
   readonly signal: AbortSignal;
 }
@@ -57,19 +57,19 @@ export interface ConduitEvents {
 /** A grant after its spelling was settled. */
 export interface ParsedGrant {
   readonly token: string;
-  readonly refreshToken?: string;
-  readonly expiresInSeconds?: number;
+  readonly refreshToken: string | undefined;
+  readonly expiresInSeconds: number | undefined;
 }
 
 /** Reads a grant. Throws `TypeError` when it holds no token a header may carry; its message never holds the value. */
 export function parseGrant(grant: Grant): ParsedGrant {
   const fields = typeof grant === "string" ? { token: grant } : (grant ?? {});
-  const refreshToken = fields.refreshToken ?? fields.refresh_token;
-  const expiresInSeconds = Number(fields.expiresIn ?? fields.expires_in ?? Number.NaN);
+  // Number(): some servers send "3600".
+  const seconds = Number(fields.expiresIn ?? fields.expires_in ?? Number.NaN);
   return {
     token: headerSafe(fields.token ?? fields.accessToken ?? fields.access_token, "token"),
-    ...(refreshToken && { refreshToken }),
-    ...(Number.isFinite(expiresInSeconds) && { expiresInSeconds }),
+    refreshToken: fields.refreshToken ?? fields.refresh_token,
+    expiresInSeconds: Number.isFinite(seconds) ? seconds : undefined,
   };
 }
 
@@ -79,5 +79,5 @@ export function parseGrant(grant: Grant): ParsedGrant {
  */
 export function headerSafe(value: unknown, name: string): string {
   if (typeof value === "string" && /^[\x21-\x7e]+$/.test(value)) return value;
-  throw new TypeError(`${name} must be a non-empty string of visible ASCII characters`);
+  throw new TypeError(`${name} must be a non-empty string of visible ASCII`);
 }

@@ -23,12 +23,12 @@ export function parseTarget(url: string | URL, allowedOrigins: readonly string[]
       const text = String(input);
       const isPath = text.startsWith("/");
       if (!isPath && !/^[a-z][a-z0-9+.-]*:/i.test(text)) {
-        throw new TypeError("fetchWithAuth takes a path that begins with '/', an absolute URL, or a Request");
+        throw new TypeError("Not a path that begins with '/', an absolute URL or a Request");
       }
       // Compared after parsing: parsers resolve `/../other-link` and its encoded spellings before anything is sent.
       const { href } = new URL(isPath ? base + text : text);
       if (within(href, isPath ? ownPrefix : prefixes)) return href;
-      throw new ConduitError("origin_not_allowed", `The URL is not below ${base}/ or an allowed origin; nothing was sent`);
+      throw new ConduitError("origin_not_allowed", `Not below ${base}/ or an allowed origin; nothing was sent`);
     },
   };
 }
@@ -37,9 +37,9 @@ export function parseTarget(url: string | URL, allowedOrigins: readonly string[]
 function parsePrefix(url: string | URL, name: string): string {
   const { href } = new URL(url);
   const parts = /^(https?):\/\/([^/?#@]+?)(?::\d+)?(\/[^?#]*)$/.exec(href);
-  if (!parts) throw new TypeError(`${name}: an http(s) URL without user information, query and fragment is needed`);
+  if (!parts) throw new TypeError(`${name} must be an http(s) URL without user, query and fragment`);
   if (parts[1] === "http" && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(parts[2] ?? "")) {
-    throw new ConduitError("origin_not_allowed", `${name}: plain http is only for the own machine; use https`);
+    throw new ConduitError("origin_not_allowed", `${name} must be https, except on loopback`);
   }
   return href.replace(/\/+$/, "");
 }

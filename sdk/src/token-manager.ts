@@ -19,9 +19,9 @@ export interface TokenManagerOptions {
   /** Where tokens come from; `createConduit` calls it `getToken`. Never called twice at once. */
   readonly refresh: GetToken;
   /** Limit of one call of `refresh`, in ms. Default 10,000; 1 to 2^31 - 1. */
-  readonly refreshTimeoutMs?: number;
+  readonly refreshTimeoutMs?: number | undefined;
   /** Refresh by a timer too, not only when a call needs a token. Default true; turn it off on servers and edge workers. */
-  readonly autoRefresh?: boolean;
+  readonly autoRefresh?: boolean | undefined;
   /** Replaces parts of the runtime, for tests. */
   readonly platform?: Partial<Platform>;
 }
@@ -41,41 +41,41 @@ export interface AcquireOptions {
  * that has expired or is missing. One refresh at a time, however many ask. Errors of `refresh` never sign out; `null` does.
  */
 export class TokenManager {
-  private readonly source: GetToken;
-  private readonly autoRefresh: boolean;
-  private readonly platform: Platform;
-  private readonly slot: RefreshSlot<HeldToken>;
-  private readonly events = createEmitter<ConduitEvents>();
-  private held: HeldToken | undefined;
-  private generation = 0;
-  private lost = false;
-  private disposed = false;
-  private attemptId: string | undefined;
-  private failures = 0;
-  private retryAtMs = 0;
-  private disarm: () => void = () => {};
+  readonly #source: GetToken;
+  readonly #autoRefresh: boolean;
+  readonly #platform: Platform;
+  readonly #slot: RefreshSlot<HeldToken>;
+  readonly #events = createEmitter<ConduitEvents>();
+  #held: HeldToken | undefined;
+  #generation = 0;
+  #lost = false;
+  #disposed = false;
+  #attemptId: string | undefined;
+  #failures = 0;
+  #retryAtMs = 0;
+  #disarm: () => void = () => {};
 
   /** Does nothing until a token is set or asked for. Throws `TypeError` for options out of bounds. */
   constructor(options: TokenManagerOptions) {
     const { refresh, refreshTimeoutMs = 10_000, autoRefresh = true, platform } = options;
     if (typeof refresh !== "function") throw new TypeError("the source of tokens must be a function");
     if (!(refreshTimeoutMs >= 1 && refreshTimeoutMs < 2 ** 31)) throw new TypeError("refreshTimeoutMs must be 1 to 2^31 - 1");
-    this.source = refresh;
-    this.autoRefresh = autoRefresh;
-    this.platform = { ...defaultPlatform, ...platform };
-    this.slot = createRefreshSlot<HeldToken>(this.platform, refreshTimeoutMs);
+    this.#source = refresh;
+    this.#autoRefresh = autoRefresh;
+    this.#platform = { ...defaultPlatform, ...platform };
+    this.#slot = createRefreshSlot<HeldToken>(this.#platform, refreshTimeoutMs);
   }
 
   /** What a user interface shows; read it again on `change`. */
   get state(): ConduitState {
-    if (this.lost) return "lost";
-    if (this.slot.current()) return "refreshing";
-    return this.held ? "ready" : "empty";
+    if (this.#lost) return "lost";
+    if (this.#slot.current()) return "refreshing";
+    return this.#held ? "ready" : "empty";
   }
 
   /** Adds a listener; answers the function that removes it. */
   on<Type extends keyof ConduitEvents>(type: Type, listener: (event: ConduitEvents[Type]) => void): () => void {
-    return this.events.on(type, listener);
+    return this.#events.on(type, listener);
   }
 
   /**
@@ -83,9 +83,10 @@ export class TokenManager {
    * `expiresInSeconds` counts from now; default: what the grant or the token itself says. Throws `TypeError` for what is no token.
    */
   setToken(grant: Grant, expiresInSeconds?: number): void {
-    this.assertOpen();
+    this.#assertOpen();
     if (!Number.isFinite(expiresInSeconds ?? 0)) throw new TypeError("expiresInSeconds must be a finite number");
-    this.accept({ ...parseGrant(grant), ...(expiresInSeconds !== undefined && { expiresInSeconds }) }, "set");
+    const parsed = parseGrant(grant);
+    this.#accept({ ...parsed, expiresInSeconds: expiresInSeconds ?? parsed.expiresInSeconds }, "set");
   }
 
   /** A token that has not expired. Rejects with `session_lost`, `refresh_failed`, `refresh_timeout`, or the signal's reason. */
@@ -95,36 +96,36 @@ export class TokenManager {
 
   /** Asks for a new token now, or joins the refresh under way. Rejects as `getToken` does; the old token is kept then. */
   async refresh(options: Pick<AcquireOptions, "signal"> = {}): Promise<string> {
-    this.assertOpen();
-    return (await this.slot.wait(this.join("manual"), options.signal)).token;
+    this.#assertOpen();
+    return (await this.#slot.wait(this.#join("manual"), options.signal)).token;
   }
 
   /** Forgets the token. A refresh under way cannot bring it back; its waiters get `session_lost`. */
   clear(): void {
-    this.drop(new ConduitError("session_lost", "Signed out"), false);
+    this.#drop(new ConduitError("session_lost", "Signed out"), false);
   }
 
   /** Forgets everything and stops all timers and listeners; later calls reject with `disposed`. May be called again. */
   dispose(): void {
-    this.disposed = true;
-    this.events.clear();
-    this.drop(disposedError(), false);
+    this.#disposed = true;
+    this.#events.clear();
+    this.#drop(disposedError(), false);
   }
 
   /** As {@link getToken}, with the receipt: pass it to {@link renew} if the token is refused. @internal */
   async acquire({ signal, fresh = false }: AcquireOptions = {}): Promise<HeldToken> {
-    this.assertOpen();
-    const { held } = this;
-    if (!held) return this.slot.wait(this.join("initial"), signal);
-    const leftMs = remainingMs(held, this.platform, fresh);
+    this.#assertOpen();
+    const held = this.#held;
+    if (!held) return this.#slot.wait(this.#join("initial"), signal);
+    const leftMs = remainingMs(held, this.#platform, fresh);
     if (leftMs > marginMs(held)) return held;
-    if (leftMs <= 0) return this.slot.wait(this.join("expired"), signal);
+    if (leftMs <= 0) return this.#slot.wait(this.#join("expired"), signal);
     if (!fresh) {
-      this.refreshBehind("proactive");
+      this.#refreshBehind("proactive");
       return held;
     }
-    return this.slot.wait(this.join("proactive"), signal).catch((error) => {
-      if (signal?.aborted || this.held !== held) throw error;
+    return this.#slot.wait(this.#join("proactive"), signal).catch((error) => {
+      if (signal?.aborted || this.#held !== held) throw error;
       return held;
     });
   }
@@ -134,110 +135,113 @@ export class TokenManager {
    * refresh; one that comes after sign-out gets `session_lost` and starts nothing. @internal
    */
   async renew(refused: HeldToken, signal?: AbortSignal | null): Promise<HeldToken> {
-    this.assertOpen();
-    const { held } = this;
+    this.#assertOpen();
+    const held = this.#held;
     if (!held) throw new ConduitError("session_lost", "Signed out");
-    return held === refused ? this.slot.wait(this.join("unauthorized"), signal) : held;
+    return held === refused ? this.#slot.wait(this.#join("unauthorized"), signal) : held;
   }
 
-  private assertOpen(): void {
-    if (this.disposed) throw disposedError();
+  #assertOpen(): void {
+    if (this.#disposed) throw disposedError();
   }
 
-  private join(reason: RefreshReason): Flight<HeldToken> {
-    const running = this.slot.current();
+  #join(reason: RefreshReason): Flight<HeldToken> {
+    const running = this.#slot.current();
     if (running) return running;
-    const flight = this.slot.start();
+    const flight = this.#slot.start();
     const report = (outcome: ConduitEvents["refresh"]["outcome"]) => {
-      const durationMs = this.platform.monotonic() - flight.startedAtMs;
-      this.events.emit("refresh", { reason, durationMs, waiters: flight.waiters, outcome });
+      const durationMs = this.#platform.monotonic() - flight.startedAtMs;
+      this.#events.emit("refresh", { reason, durationMs, waiters: flight.waiters, outcome });
     };
     flight.promise.then(
       () => report("rotated"),
       (error) => {
         const lost = !isConduitError(error) || !error.retryable;
-        if (!lost) this.postpone();
+        if (!lost) this.#postpone();
         report(lost ? "lost" : "failed");
       },
     );
-    void this.run(flight, reason);
+    void this.#run(flight, reason);
     return flight;
   }
 
   /** Nobody waits, so nobody learns of a failure: the next try is spaced. */
-  private refreshBehind(reason: RefreshReason): void {
-    if (this.platform.monotonic() >= this.retryAtMs) this.join(reason);
+  #refreshBehind(reason: RefreshReason): void {
+    if (this.#platform.monotonic() >= this.#retryAtMs) this.#join(reason);
   }
 
-  private postpone(): void {
-    const backoffMs = Math.min(500 * 2 ** ++this.failures, maxBackoffMs);
-    this.retryAtMs = this.platform.monotonic() + backoffMs * (0.5 + this.platform.random() / 2);
-    this.arm();
+  #postpone(): void {
+    const backoffMs = Math.min(500 * 2 ** ++this.#failures, maxBackoffMs);
+    this.#retryAtMs = this.#platform.monotonic() + backoffMs * (0.5 + this.#platform.random() / 2);
+    this.#arm();
   }
 
-  private async run(flight: Flight<HeldToken>, reason: RefreshReason): Promise<void> {
-    const { generation } = this;
-    const refreshToken = this.held?.refreshToken;
-    const attemptId = (this.attemptId ??= this.platform.randomId());
+  async #run(flight: Flight<HeldToken>, reason: RefreshReason): Promise<void> {
+    const generation = this.#generation;
+    const refreshToken = this.#held?.refreshToken;
+    const attemptId = (this.#attemptId ??= this.#platform.randomId());
     try {
-      const grant = await this.source({ reason, attemptId, signal: flight.signal, ...(refreshToken && { refreshToken }) });
+      const grant = await this.#source({ reason, attemptId, refreshToken, signal: flight.signal });
       if (grant === null) throw new ConduitError("session_lost", "Signed out: getToken answered null");
-      const parsed = { ...(refreshToken && { refreshToken }), ...parseGrant(grant) };
+      const parsed = parseGrant(grant);
       // Sign-out, setToken or another flight came first: this answer must not undo it. A late answer with nothing newer is taken,
       // for the server may have rotated the refresh token.
-      if (generation === this.generation) this.accept(parsed, "refresh");
+      if (generation === this.#generation) {
+        this.#accept({ ...parsed, refreshToken: parsed.refreshToken ?? refreshToken }, "refresh");
+      }
     } catch (error) {
       if (!isConduitError(error, "session_lost")) {
         flight.reject(new ConduitError("refresh_failed", "getToken failed; the session is kept", error));
-      } else if (generation === this.generation) {
-        this.drop(error, true);
+      } else if (generation === this.#generation) {
+        this.#drop(error, true);
       }
     }
   }
 
-  private accept(grant: ParsedGrant, via: "refresh" | "set"): void {
-    const held = holdToken(grant, ++this.generation, this.platform);
-    this.held = held;
-    this.lost = false;
-    this.attemptId = undefined;
-    this.failures = 0;
-    this.retryAtMs = 0;
-    this.slot.current()?.resolve(held);
-    this.arm();
+  #accept(grant: ParsedGrant, via: "refresh" | "set"): void {
+    const held = holdToken(grant, ++this.#generation, this.#platform);
+    this.#held = held;
+    this.#lost = false;
+    this.#attemptId = undefined;
+    this.#failures = 0;
+    this.#retryAtMs = 0;
+    this.#slot.current()?.resolve(held);
+    this.#arm();
     const expiresAt = held.receivedWallMs + held.lifetimeMs;
-    this.events.emit("change", { tokens: { expiresAt, generation: held.generation }, via });
+    this.#events.emit("change", { tokens: { expiresAt, generation: held.generation }, via });
   }
 
-  private drop(error: ConduitError, lost: boolean): void {
-    const hadToken = this.held !== undefined;
-    const wasLost = this.lost;
-    this.generation++;
-    this.held = undefined;
-    this.lost = lost;
-    this.attemptId = undefined;
-    this.disarm();
-    this.slot.current()?.reject(error);
-    if (hadToken || lost !== wasLost) this.events.emit("change", { tokens: null, via: "signed-out" });
-    if (lost && !wasLost) this.events.emit("lost", { error });
+  #drop(error: ConduitError, lost: boolean): void {
+    const hadToken = this.#held !== undefined;
+    const wasLost = this.#lost;
+    this.#generation++;
+    this.#held = undefined;
+    this.#lost = lost;
+    this.#attemptId = undefined;
+    this.#disarm();
+    this.#slot.current()?.reject(error);
+    if (hadToken || lost !== wasLost) this.#events.emit("change", { tokens: null, via: "signed-out" });
+    if (lost && !wasLost) this.#events.emit("lost", { error });
   }
 
   /** Timers are hints, in steps a sleeping or throttled runtime cannot spoil; what counts is the check at each call. */
-  private arm(): void {
-    this.disarm();
-    const { held, platform } = this;
-    if (!this.autoRefresh || !held || held.lifetimeMs === Infinity || held.lifetimeMs <= minTimedLifetimeMs) return;
-    const dueMs = Math.max(remainingMs(held, platform, false) - marginMs(held), this.retryAtMs - platform.monotonic());
+  #arm(): void {
+    this.#disarm();
+    const held = this.#held;
+    const platform = this.#platform;
+    if (!this.#autoRefresh || !held || held.lifetimeMs === Infinity || held.lifetimeMs <= minTimedLifetimeMs) return;
+    const dueMs = Math.max(remainingMs(held, platform, false) - marginMs(held), this.#retryAtMs - platform.monotonic());
     const cancelTimer = platform.setTimer(Math.min(Math.max(dueMs, 0), maxTimerStepMs), () => {
-      if (dueMs > maxTimerStepMs || platform.monotonic() < this.retryAtMs) this.arm();
-      else if (remainingMs(held, platform, false) > 0) this.refreshBehind("proactive");
+      if (dueMs > maxTimerStepMs || platform.monotonic() < this.#retryAtMs) this.#arm();
+      else if (remainingMs(held, platform, false) > 0) this.#refreshBehind("proactive");
     });
     const cancelResume = platform.onResume?.(() => {
-      if (remainingMs(held, platform, true) <= marginMs(held)) this.join("resume");
+      if (remainingMs(held, platform, true) <= marginMs(held)) this.#join("resume");
     });
-    this.disarm = () => {
+    this.#disarm = () => {
       cancelTimer();
       cancelResume?.();
-      this.disarm = () => {};
+      this.#disarm = () => {};
     };
   }
 }

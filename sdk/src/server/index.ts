@@ -1,0 +1,11 @@
+export {
+  type CallOptions,
+  type ControlClient,
+  type ControlClientOptions,
+  createControlClient,
+  type MintedToken,
+  type MintTokenRequest,
+} from "./control-client.ts";
+export { ControlError, type ControlErrorCode, type ControlErrorDetail, isControlError } from "./control-error.ts";
+export { type SignUserTokenOptions, signUserToken } from "./sign-user-token.ts";
+export { type UserTokenClaims, UserTokenError, type VerifyUserTokenOptions, verifyUserToken } from "./verify-user-token.ts";
