@@ -2,7 +2,7 @@
 // `prod` installs what running needs, `all` the rest too; `stamp` (postinstall) records what an install made.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -11,7 +11,7 @@ const mode = process.argv[2];
 const lockHash = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
 const stampOf = (scope) => `${lockHash} ${scope}`;
 
-/** An `all` install serves both modes; the version of the installed Node tells a half-removed folder from a good one. */
+/** An `all` install serves both modes; a folder without our Node is half removed. */
 function isInstalled() {
   if (!existsSync(STAMP) || !existsSync("node_modules/.bin/node")) return false;
   const stamp = readFileSync(STAMP, "utf8");
@@ -19,19 +19,14 @@ function isInstalled() {
 }
 
 function install() {
+  const isProd = mode === "prod";
   console.error(
-    mode === "prod"
-      ? "conduit: installing what running needs (npm ci --omit=dev), once …"
-      : "conduit: installing all dependencies (npm ci), once …",
+    `conduit: installing ${isProd ? "what running needs (npm ci --omit=dev)" : "everything (npm ci)"}, once …`,
   );
-  const args = [
-    "ci",
-    "--prefer-offline",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-    mode === "prod" ? "--omit=dev" : "--include=dev",
-  ];
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  // Without a registry npm would wait 76 s before it says so.
+  const patience = ["--prefer-offline", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
+  const args = ["ci", ...quiet, ...patience, isProd ? "--omit=dev" : "--include=dev"];
   const npm = spawnSync("npm", args, { stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
   if (npm.status !== 0) {
     console.error("conduit: npm ci failed (its message is above); nothing was started");
@@ -39,10 +34,15 @@ function install() {
   }
 }
 
+/** What is there counts, not what npm was told: NODE_ENV and .npmrc leave out development packages too. */
+function stamp() {
+  writeFileSync(STAMP, stampOf(existsSync("node_modules/vitest") ? "all" : "prod"));
+}
+
 if (mode === "stamp") {
-  const omitsDev = (process.env.npm_config_omit ?? "").split(/[\s,]+/).includes("dev");
-  mkdirSync("node_modules", { recursive: true });
-  writeFileSync(STAMP, stampOf(omitsDev ? "prod" : "all"));
+  stamp();
 } else if (!isInstalled()) {
   install();
+  // npm runs no postinstall where scripts are switched off.
+  stamp();
 }
