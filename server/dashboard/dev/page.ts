@@ -128,22 +128,22 @@ function connectButtons(conduit: Conduit, facts: DemoFacts): void {
 
 /** Shows the token's state once a second, and each refresh as it happens. */
 function showToken(conduit: Conduit): void {
-  let expiresAtMs: number | undefined;
+  let expiresAt: number | undefined;
   let refreshes = 0;
-  conduit.on("change", ({ expiresInMs }) => {
-    expiresAtMs = expiresInMs === undefined ? undefined : performance.now() + expiresInMs;
-    draw();
-  });
-  conduit.on("refresh", ({ outcome, reason, ms, waiters }) => {
-    refreshes += 1;
-    setText("refresh-count", `${refreshes}`);
-    logLine(`token ${outcome} (${reason}) in ${Math.round(ms)} ms for ${waiters} waiting calls`);
-  });
   const draw = () => {
-    const leftSeconds = expiresAtMs === undefined ? undefined : Math.ceil((expiresAtMs - performance.now()) / 1_000);
+    const leftSeconds = expiresAt === undefined ? undefined : Math.ceil((expiresAt - Date.now()) / 1_000);
     if (leftSeconds === undefined) setText("token-state", "none yet");
     else setText("token-state", leftSeconds > 0 ? `valid for ${leftSeconds} s` : "expired: the next call refreshes it first");
   };
+  conduit.on("change", ({ tokens }) => {
+    expiresAt = tokens?.expiresAt;
+    draw();
+  });
+  conduit.on("refresh", ({ outcome, reason, durationMs, waiters }) => {
+    refreshes += 1;
+    setText("refresh-count", `${refreshes}`);
+    logLine(`${outcome} (${reason}) in ${Math.round(durationMs)} ms; ${waiters} calls waited`);
+  });
   setInterval(draw, 1_000);
 }
 
