@@ -21,3 +21,15 @@ export interface Principal {
   /** The only project it may touch; undefined = all (operator). */
   readonly project?: string;
 }
+
+/** A key as the API shows it: its text is known to nobody. */
+export interface ApiKey {
+  /** `projects/{project}/apiKeys/{key}`, or `apiKeys/{key}` for an operator's. */
+  readonly name: string;
+  readonly displayName: string;
+  readonly role: Role;
+  /** First characters, to recognise it. */
+  readonly hint: string;
+  /** Milliseconds since the epoch; undefined = never. */
+  readonly expireTimeMs?: number;
+}
