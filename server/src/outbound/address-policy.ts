@@ -42,15 +42,6 @@ function scopeOfV6(address: ipaddr.IPv6): AddressScope {
   return range === "unicast" && address.match(...GLOBAL_UNICAST_V6) ? "public" : "special";
 }
 
-/**
- * Whether a host as it stands in a URL or a `--host` flag can only mean this machine: a loopback address or `localhost`.
- * Pure: other names are false, wherever they resolve to.
- */
-export function isLoopbackHost(host: string): boolean {
-  const bare = host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host;
-  return bare.toLowerCase() === "localhost" || addressScope(bare) === "loopback";
-}
-
 /** What a connection is for, as far as addresses matter. */
 export interface AddressRule {
   /** Plain `http:` leads to loopback addresses only: a credential never crosses a network in clear (contract.md 8). */

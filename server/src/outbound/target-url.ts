@@ -1,4 +1,4 @@
-import { isLoopbackHost } from "./address-policy.ts";
+import { isLoopbackHost } from "../model/address.ts";
 
 /**
  * What is wrong with a URL that we are to call (upstream, JWKS, discovery, webhook); undefined = nothing. Public text

@@ -1,0 +1,124 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { urlHost } from "../model/address.ts";
+import { type Api, MESSAGE_MAX_BYTES } from "./api.ts";
+import { callBounds, stoppingError } from "./call-bounds.ts";
+import { DRAIN_MS } from "./drain.ts";
+import { toHeaders, toStatus } from "./grpc-metadata.ts";
+import { mountOnGrpc } from "./grpc-mount.ts";
+import type { HealthService } from "./health.ts";
+import type { TlsMaterial } from "./http-listener.ts";
+import { type BoundAddress, bindError, isWithoutIpv6, type Listener } from "./port.ts";
+import { addReflection } from "./reflection.ts";
+
+export interface GrpcListenerOptions {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  readonly api: Api;
+  readonly health: HealthService;
+  /** Whether anybody may ask which methods there are. */
+  readonly reflection: boolean;
+  /** Absent = cleartext HTTP/2: loopback only, or by the operator's word. */
+  readonly tls?: TlsMaterial | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Sizes and clocks of connections. A dead peer is found by pings; answers may be 4 MiB, which is what clients take by
+ * default (a snapshot chunk is larger than a request may be).
+ */
+const SERVER_OPTIONS = {
+  "grpc.max_receive_message_length": MESSAGE_MAX_BYTES,
+  "grpc.max_send_message_length": 4 * 1024 * 1024,
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.max_concurrent_streams": 1_000,
+} as const;
+
+/** The gRPC port (HTTP/2, grpc-js). @throws ExitError (3) when it cannot bind */
+export async function listenGrpc(options: GrpcListenerOptions): Promise<Listener> {
+  const { api, health, clock, log } = options;
+  const stopping = new AbortController();
+  const server = new Server(SERVER_OPTIONS);
+  const bounds = callBounds({ log, stopping: stopping.signal });
+  for (const mount of api.services) {
+    mountOnGrpc(server, mount, { clock, interceptors: [bounds, ...api.interceptors], gate: api.gate });
+  }
+  mountOnGrpc(server, health.mount, { clock, interceptors: [bounds] });
+  if (options.reflection)
+    addReflection(
+      server,
+      [...api.services, health.mount].map((mount) => mount.service),
+    );
+  if (api.authenticate !== undefined) refuseUnknownPaths(server, api.authenticate);
+  const address = await bindGrpc(server, options);
+  return { address, drain: (graceMs) => drainGrpc(server, stopping, graceMs) };
+}
+
+function credentialsOf(tls: TlsMaterial | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
+  return ServerCredentials.createSsl(null, [pair], false);
+}
+
+async function bindGrpc(server: Server, { host, port, tls }: GrpcListenerOptions): Promise<BoundAddress> {
+  const bindTo = (name: string): Promise<BoundAddress> =>
+    new Promise((resolve, reject) => {
+      server.bindAsync(`${urlHost(name)}:${port}`, credentialsOf(tls), (cause, bound) =>
+        cause === null ? resolve({ host: name, port: bound }) : reject(cause),
+      );
+    });
+  try {
+    return await bindTo(host).catch((cause: unknown) => {
+      if (host === "::" && isWithoutIpv6(cause)) return bindTo("0.0.0.0");
+      throw cause;
+    });
+  } catch (cause) {
+    server.forceShutdown();
+    throw bindError({ host, port, flag: "grpc-port" }, cause);
+  }
+}
+
+/** The table grpc-js looks a call's path up in. Not public: a test fails when an upgrade moves it. */
+interface HandlerTable {
+  handlers: Map<string, unknown>;
+}
+
+/**
+ * grpc-js answers UNIMPLEMENTED to a path it does not know before anything of ours runs. Give such paths a method that
+ * asks for a credential first: a stranger must not be able to list our methods by trying names (S21).
+ */
+function refuseUnknownPaths(server: Server, authenticate: NonNullable<Api["authenticate"]>): void {
+  const unknown = {
+    type: "unary",
+    path: "",
+    serialize: (bytes: Buffer) => bytes,
+    deserialize: (bytes: Buffer) => bytes,
+    func: (call: { metadata: Parameters<typeof toHeaders>[0] }, callback: sendUnaryData<Buffer>) => {
+      authenticate(toHeaders(call.metadata))
+        .then(() => new ConnectError("there is no such method", Code.Unimplemented))
+        .catch((cause: unknown) =>
+          cause instanceof ConnectError ? cause : new ConnectError("internal error", Code.Internal),
+        )
+        .then((error) => callback(toStatus(error, new Headers())));
+    },
+  };
+  const table = server as unknown as HandlerTable;
+  table.handlers = new (class extends Map<string, unknown> {
+    override get(path: string): unknown {
+      return super.get(path) ?? unknown;
+    }
+  })(table.handlers);
+}
+
+async function drainGrpc(server: Server, stopping: AbortController, graceMs = DRAIN_MS): Promise<void> {
+  stopping.abort(stoppingError());
+  const end = setTimeout(() => server.forceShutdown(), graceMs);
+  // Waits for calls in flight; an error means it was shut down already.
+  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  clearTimeout(end);
+}

@@ -1,0 +1,45 @@
+import { Client, type Dispatcher } from "undici";
+import type { Dialer } from "./dialer.ts";
+
+/** Where a pool's connections lead. Links that differ in any of these do not share connections. */
+export interface UpstreamOrigin {
+  /** `https://host[:port]`. */
+  readonly origin: string;
+  /** The operator's word for this link. */
+  readonly allowPrivate: boolean;
+  readonly connectTimeoutMs: number;
+}
+
+/** One connection at a time to one upstream; opened when it is needed, opened again when it was lost. */
+export type UpstreamClient = Client;
+/** What a client tells about one exchange. */
+export type UpstreamHandler = Dispatcher.DispatchHandler;
+/** Steers one exchange: pause, resume, abort (which closes the connection). */
+export type UpstreamController = Dispatcher.DispatchController;
+export type CreateUpstreamClient = (origin: UpstreamOrigin) => UpstreamClient;
+
+/** Longest head of an answer; the same bound as for requests (contract.md 8). */
+const ANSWER_HEAD_MAX_BYTES = 32 * 1024;
+
+/** A connection without a request is closed after this time, or earlier when the upstream says so (`Keep-Alive`). */
+const IDLE_MS = 4_000;
+const IDLE_MAX_MS = 60_000;
+
+/**
+ * Makes upstream clients through the dialer. HTTP/1.1, never pipelined: an answer's surplus bytes find no second request
+ * they could be taken for (S4). Redirects are not followed, paths not normalised. Timers of the answer are the caller's.
+ */
+export function createUpstreamClients(dial: Dialer): CreateUpstreamClient {
+  return ({ origin, allowPrivate, connectTimeoutMs }) =>
+    new Client(origin, {
+      connect: dial({ allowPrivate, connectTimeoutMs }),
+      allowH2: false,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: IDLE_MS,
+      keepAliveMaxTimeout: IDLE_MAX_MS,
+      maxHeaderSize: ANSWER_HEAD_MAX_BYTES,
+      strictContentLength: true,
+    });
+}
