@@ -1,0 +1,43 @@
+import { createHash } from "node:crypto";
+import type { ConfigResourceKind } from "./config-resource.ts";
+
+/** Bytes of a digest. */
+export const DIGEST_BYTES = 32;
+
+/** Digest of a state without resources. */
+export const EMPTY_DIGEST: Uint8Array = new Uint8Array(DIGEST_BYTES);
+
+const sha256 = (data: Uint8Array | string): Uint8Array => new Uint8Array(createHash("sha256").update(data).digest());
+
+/** One resource as the config log holds it. */
+export interface EncodedResource {
+  readonly kind: ConfigResourceKind;
+  readonly name: string;
+  readonly version: bigint;
+  /** The encoded `LinkConfig`, `LinkTokenConfig`, … */
+  readonly payload: Uint8Array;
+}
+
+/** SHA-256 of a payload: what tells a change from a write that changes nothing. */
+export const payloadHash = (payload: Uint8Array): Uint8Array => sha256(payload);
+
+/**
+ * A resource's part in the digest of a state: SHA-256 of the lines kind, name, version (decimal), payload hash (hex).
+ * Names hold no line breaks. The digest finds drift and lost changes; it is no authenticator (XOR of hashes can be forged).
+ */
+export function resourceDigest(resource: EncodedResource): Uint8Array {
+  const hash = Buffer.from(payloadHash(resource.payload)).toString("hex");
+  return sha256([resource.kind, resource.name, resource.version, hash].join("\n"));
+}
+
+/** XOR of two digests: adds a resource to a state's digest, or takes it out again. */
+export function xorDigest(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return Uint8Array.from({ length: DIGEST_BYTES }, (_, index) => (a[index] ?? 0) ^ (b[index] ?? 0));
+}
+
+/** Whether two digests are the same; they are no secrets. */
+export const isSameDigest = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+/** Digest of a whole state, as the sum of its parts. */
+export const stateDigest = (resources: Iterable<EncodedResource>): Uint8Array =>
+  [...resources].reduce((sum, resource) => xorDigest(sum, resourceDigest(resource)), EMPTY_DIGEST);

@@ -1,0 +1,59 @@
+import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
+import type { Reader, Tx } from "./database.ts";
+import { insertedRow, updatedRow } from "./row-change.ts";
+import { apiKeys } from "./schema.ts";
+
+/** `project` null = a key of the installation (operator). */
+export type ApiKeyRow = typeof apiKeys.$inferSelect;
+
+/** @throws ConduitError `resource_exists` */
+export async function insertApiKey(tx: Tx, row: Omit<ApiKeyRow, "version">): Promise<ApiKeyRow> {
+  return insertedRow(await tx.insert(apiKeys).values(row).onConflictDoNothing().returning());
+}
+
+const ofProject = (project: string | null) =>
+  project === null ? isNull(apiKeys.project) : eq(apiKeys.project, project);
+const isKey = (project: string | null, id: string) => and(ofProject(project), eq(apiKeys.id, id));
+
+/** The key with this SHA-256 (hex); whether it has expired is the caller's to say. */
+export async function findApiKey(reader: Reader, keyHash: string): Promise<ApiKeyRow | undefined> {
+  const [row] = await reader.select().from(apiKeys).where(eq(apiKeys.keyHash, keyHash));
+  return row;
+}
+
+export async function getApiKey(reader: Reader, project: string | null, id: string): Promise<ApiKeyRow | undefined> {
+  const [row] = await reader.select().from(apiKeys).where(isKey(project, id));
+  return row;
+}
+
+/** Reads and locks it until the transaction ends. */
+export async function lockApiKey(tx: Tx, project: string | null, id: string): Promise<ApiKeyRow | undefined> {
+  const [row] = await tx.select().from(apiKeys).where(isKey(project, id)).for("update");
+  return row;
+}
+
+/** Keys of a project (null = of the installation) by id, after `afterId` ("" = from the first). */
+export function listApiKeys(
+  reader: Reader,
+  project: string | null,
+  afterId: string,
+  limit: number,
+): Promise<ApiKeyRow[]> {
+  const page = and(ofProject(project), gt(apiKeys.id, afterId));
+  return reader.select().from(apiKeys).where(page).orderBy(asc(apiKeys.id)).limit(limit);
+}
+
+/** Writes over the version given in `row`. @throws ConduitError `etag_mismatch` when that is not the current one */
+export async function updateApiKey(
+  tx: Tx,
+  row: Pick<ApiKeyRow, "project" | "id" | "version" | "displayName" | "expireTime" | "updateTime">,
+): Promise<ApiKeyRow> {
+  const { project, id, version, displayName, expireTime, updateTime } = row;
+  const change = { displayName, expireTime, updateTime, version: sql`${apiKeys.version} + 1` };
+  const isCurrent = and(isKey(project, id), eq(apiKeys.version, version));
+  return updatedRow(await tx.update(apiKeys).set(change).where(isCurrent).returning());
+}
+
+export async function deleteApiKey(tx: Tx, project: string | null, id: string): Promise<void> {
+  await tx.delete(apiKeys).where(isKey(project, id));
+}

@@ -1,0 +1,73 @@
+import { DrizzleQueryError } from "drizzle-orm/errors";
+import { ConduitError, type ErrorCode } from "../model/errors.ts";
+
+/** What may be said of a driver's error: never its message or detail, which hold parameters (drizzle) and values (SQL). */
+interface Facts {
+  /** SQLSTATE, or the code of a failed connection. */
+  readonly code: string;
+  readonly constraint: string;
+  readonly table: string;
+  /** SQL with placeholders, shortened. */
+  readonly statement: string;
+  readonly isReference: boolean;
+}
+
+const STATEMENT_MAX = 300;
+
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+function factsOf(error: unknown): Facts {
+  const statement = error instanceof DrizzleQueryError ? text(error.query).slice(0, STATEMENT_MAX) : "";
+  const cause = (error instanceof DrizzleQueryError ? error.cause : error) as Record<string, unknown> | undefined;
+  return {
+    code: text(cause?.code) || closedCode(cause),
+    constraint: text(cause?.constraint) || text(cause?.constraint_name),
+    table: text(cause?.table) || text(cause?.table_name),
+    statement,
+    isReference: text(cause?.message).startsWith("insert"),
+  };
+}
+
+/** PGlite says that it was closed in words only. */
+const closedCode = (cause: Record<string, unknown> | undefined): string =>
+  /PGlite is clos/.test(text(cause?.message)) ? "CONNECTION_ENDED" : "";
+
+/** Failures of the connection, by driver code and SQLSTATE class: nothing is wrong with the statement. */
+const CONNECTION_CODE = /^(CONNECT|E[A-Z]+$|08|53|57|58|28|3D000|25P03|55P03|UND_)/;
+
+/** SQLSTATE → what it means to a caller. Others are faults of ours: `internal`. */
+function codeOf({ code, isReference }: Facts): ErrorCode {
+  if (code === "23505") return "resource_exists";
+  // A row that refers to nothing, or one that others refer to (23001 since PostgreSQL 18).
+  if (code === "23503" || code === "23001") return isReference ? "resource_not_found" : "resource_in_use";
+  // Bytes that text cannot hold (NUL), numbers out of range: the value came from outside.
+  if (code.startsWith("22")) return "field_invalid";
+  return CONNECTION_CODE.test(code) ? "store_unavailable" : "internal";
+}
+
+/** Whether the same transaction may succeed when run again: it lost a race, and nothing of it was kept. */
+export function isLostRace(error: unknown): boolean {
+  const { code, constraint } = factsOf(error);
+  if (code === "40001" || code === "40P01") return true;
+  // Two transactions made the same configuration resource at once; the later one must read the earlier one's digest.
+  return code === "23505" && constraint.startsWith("config_current_");
+}
+
+/** Whether the database or the way to it failed, and not the statement. */
+export const isConnectionFailure = (error: unknown): boolean => codeOf(factsOf(error)) === "store_unavailable";
+
+/** SQLSTATE or connection code of a driver's error; "" = none. */
+export const driverCode = (error: unknown): string => factsOf(error).code;
+
+/**
+ * A driver's error as one of ours. Its cause says what failed and where, without any value: drizzle's own message holds
+ * all parameters, PostgreSQL's often the offending value, and both would end in the log (S17).
+ */
+export function fromDriverError(error: unknown, detail?: string): ConduitError {
+  const facts = factsOf(error);
+  const said = [facts.code || "no code", facts.constraint, facts.table, facts.statement].filter((part) => part !== "");
+  const cause = new Error(`database: ${said.join(" · ")}`);
+  const code = codeOf(facts);
+  const publicDetail = code === "field_invalid" ? "a text holds a character that cannot be stored" : detail;
+  return new ConduitError(code, { cause, ...(publicDetail !== undefined && { detail: publicDetail }) });
+}

@@ -1,0 +1,325 @@
+// The tables, for PGlite and PostgreSQL alike. After a change: `npm run migration`, and commit what it writes.
+// Columns named `sealed_*` and `wrapped_*` hold ciphertext (sealing/), columns named `*_hash` hold SHA-256 of random tokens.
+import { sql } from "drizzle-orm";
+import {
+  type AnyPgColumn,
+  bigint,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  unique,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
+import type { Role } from "../model/api-key.ts";
+import type { ConfigResourceKind } from "../model/config-resource.ts";
+import type { Issuer, SigningAlgorithm } from "../model/issuer.ts";
+import type { Link } from "../model/link.ts";
+import type { RejectedResource } from "../model/proxy.ts";
+import type { PublicJwk, SigningKeyState } from "../model/signing-key.ts";
+import { bytea, digest256 } from "./column-types.ts";
+
+const time = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
+/** Grows by one with every write of the row: the resource's etag. */
+const rowVersion = () => integer("version").notNull().default(1);
+const createTime = () => time("create_time").notNull();
+const updateTime = () => time("update_time").notNull();
+/** Rows of a project go with it. */
+const projectId = () =>
+  text("project")
+    .notNull()
+    .references((): AnyPgColumn => projects.id, { onDelete: "cascade" });
+
+/** One row: this installation. */
+export const installation = pgTable("installation", {
+  /** Always 1. */
+  row: smallint("row").primaryKey(),
+  id: uuid("id").notNull(),
+  createdVersion: text("created_version").notNull(),
+  /** Key of the secrets in the config stream, sealed under the installation's data key. */
+  sealedFleetKey: bytea("sealed_fleet_key"),
+  createTime: createTime(),
+});
+
+/** Keys that seal the secrets of one project, wrapped by a master key. */
+export const dataKeys = pgTable(
+  "data_keys",
+  {
+    id: uuid("id").primaryKey(),
+    /** Null = the installation's. */
+    project: text("project").references((): AnyPgColumn => projects.id, { onDelete: "cascade" }),
+    masterKeyId: text("master_key_id").notNull(),
+    wrappedKey: bytea("wrapped_key").notNull(),
+    createTime: createTime(),
+  },
+  (table) => [index("data_keys_project").on(table.project, table.createTime)],
+);
+
+export const projects = pgTable("projects", {
+  id: text("id").primaryKey(),
+  displayName: text("display_name").notNull(),
+  /** `iss` of the tokens it mints, fixed. */
+  issuer: text("issuer").notNull(),
+  version: rowVersion(),
+  createTime: createTime(),
+  updateTime: updateTime(),
+});
+
+/** Link ids that are or were taken: an id in a public URL must never lead to someone else's link. Never deleted from. */
+export const usedLinkIds = pgTable("used_link_ids", {
+  id: text("id").primaryKey(),
+  project: text("project").notNull(),
+  createTime: createTime(),
+});
+
+export const links = pgTable(
+  "links",
+  {
+    id: text("id").primaryKey(),
+    /** No cascade: a project with links is not deleted. */
+    project: text("project")
+      .notNull()
+      .references(() => projects.id),
+    spec: jsonb("spec").$type<Omit<Link, "name">>().notNull(),
+    version: rowVersion(),
+    createTime: createTime(),
+    updateTime: updateTime(),
+  },
+  (table) => [index("links_project").on(table.project, table.id)],
+);
+
+export const linkTokens = pgTable(
+  "link_tokens",
+  {
+    link: text("link")
+      .notNull()
+      .references(() => links.id, { onDelete: "cascade" }),
+    id: text("id").notNull(),
+    tokenHash: text("token_hash").notNull().unique(),
+    displayName: text("display_name").notNull(),
+    allowedOrigins: jsonb("allowed_origins").$type<readonly string[]>().notNull(),
+    allowedAddresses: jsonb("allowed_addresses").$type<readonly string[]>().notNull(),
+    /** Null = never. */
+    expireTime: time("expire_time"),
+    version: rowVersion(),
+    createTime: createTime(),
+    updateTime: updateTime(),
+  },
+  (table) => [primaryKey({ columns: [table.link, table.id] })],
+);
+
+export const secrets = pgTable(
+  "secrets",
+  {
+    project: projectId(),
+    id: text("id").notNull(),
+    displayName: text("display_name").notNull(),
+    sealedValue: bytea("sealed_value").notNull(),
+    /** `version` in the place the value is sealed for; grows with every new value. */
+    valueVersion: integer("value_version").notNull(),
+    /** Null = no next value. */
+    sealedNextValue: bytea("sealed_next_value"),
+    nextValueVersion: integer("next_value_version").notNull().default(0),
+    /** First 8 hexadecimal digits of the value's SHA-256. */
+    fingerprint: text("fingerprint").notNull(),
+    version: rowVersion(),
+    createTime: createTime(),
+    updateTime: updateTime(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.id] })],
+);
+
+export const issuers = pgTable(
+  "issuers",
+  {
+    project: projectId(),
+    id: text("id").notNull(),
+    spec: jsonb("spec").$type<Omit<Issuer, "name">>().notNull(),
+    version: rowVersion(),
+    createTime: createTime(),
+    updateTime: updateTime(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.id] })],
+);
+
+/** Keys of the built-in issuers. */
+export const signingKeys = pgTable(
+  "signing_keys",
+  {
+    /** RFC 7638 thumbprint. */
+    kid: text("kid").primaryKey(),
+    project: projectId(),
+    algorithm: text("algorithm").$type<SigningAlgorithm>().notNull(),
+    publicJwk: jsonb("public_jwk").$type<PublicJwk>().notNull(),
+    sealedPrivateJwk: bytea("sealed_private_jwk").notNull(),
+    state: text("state").$type<SigningKeyState>().notNull(),
+    createTime: createTime(),
+    /** When it began to sign; null = not yet. */
+    activateTime: time("activate_time"),
+    /** When it stopped signing: rotated or revoked; null = it has not. */
+    retireTime: time("retire_time"),
+  },
+  (table) => [
+    index("signing_keys_project").on(table.project, table.createTime),
+    // Two active keys would mean two replicas rotated at once: the second must fail.
+    uniqueIndex("signing_keys_one_active").on(table.project).where(sql`state = 'ACTIVE'`),
+  ],
+);
+
+export const apiKeys = pgTable(
+  "api_keys",
+  {
+    keyHash: text("key_hash").primaryKey(),
+    /** Null = the installation's (operator). */
+    project: text("project").references((): AnyPgColumn => projects.id, { onDelete: "cascade" }),
+    id: text("id").notNull(),
+    role: text("role").$type<Role>().notNull(),
+    displayName: text("display_name").notNull(),
+    /** First characters, to recognise it. */
+    hint: text("hint").notNull(),
+    /** Null = never. */
+    expireTime: time("expire_time"),
+    version: rowVersion(),
+    createTime: createTime(),
+    updateTime: updateTime(),
+  },
+  (table) => [unique("api_keys_name").on(table.project, table.id).nullsNotDistinct()],
+);
+
+export const proxies = pgTable("proxies", {
+  id: text("id").primaryKey(),
+  credentialHash: text("credential_hash").notNull().unique(),
+  displayName: text("display_name").notNull(),
+  /** Software it last reported; "" = none yet. */
+  softwareVersion: text("software_version").notNull().default(""),
+  appliedEpoch: text("applied_epoch").notNull().default(""),
+  appliedSequence: bigint("applied_sequence", { mode: "bigint" }).notNull().default(sql`0`),
+  rejected: jsonb("rejected").$type<readonly RejectedResource[]>().notNull().default([]),
+  /** Null = it never reported. */
+  lastSeenTime: time("last_seen_time"),
+  createTime: createTime(),
+});
+
+export const joinTokens = pgTable("join_tokens", {
+  tokenHash: text("token_hash").primaryKey(),
+  displayName: text("display_name").notNull(),
+  expireTime: time("expire_time").notNull(),
+  /** Null = not used. */
+  useTime: time("use_time"),
+  /** The proxy that joined with it. */
+  proxy: text("proxy"),
+  createTime: createTime(),
+});
+
+/** Answers of earlier creates by `request_id`; holds names only, never a value shown once. */
+export const idempotency = pgTable(
+  "idempotency",
+  {
+    /** Resource name of the API key. */
+    principal: text("principal").notNull(),
+    method: text("method").notNull(),
+    requestId: text("request_id").notNull(),
+    /** Hex. Of the request without secrets' values. */
+    requestSha256: text("request_sha256").notNull(),
+    resourceName: text("resource_name").notNull(),
+    expireTime: time("expire_time").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.principal, table.method, table.requestId] }),
+    index("idempotency_expire_time").on(table.expireTime),
+  ],
+);
+
+/** Requests by minute, link, subject and outcome. */
+export const usageRollups = pgTable(
+  "usage_rollups",
+  {
+    /** "" = no such link. No reference: counts outlive what they count. */
+    project: text("project").notNull(),
+    minute: time("minute").notNull(),
+    /** Link id; "" = no such link. */
+    link: text("link").notNull(),
+    /** "" = none. */
+    subject: text("subject").notNull(),
+    outcome: text("outcome").notNull(),
+    statusClass: smallint("status_class").notNull(),
+    requests: bigint("requests", { mode: "bigint" }).notNull(),
+  },
+  (table) => [
+    primaryKey({
+      columns: [table.project, table.minute, table.link, table.subject, table.outcome, table.statusClass],
+    }),
+  ],
+);
+
+/** Batches already counted, so that a retry is not counted again. */
+export const usageBatches = pgTable(
+  "usage_batches",
+  {
+    id: uuid("id").primaryKey(),
+    receiveTime: time("receive_time").notNull(),
+  },
+  (table) => [index("usage_batches_receive_time").on(table.receiveTime)],
+);
+
+/** One row per fleet: the end of the log. Its lock, taken by the last statement of a transaction, makes the log's order. */
+export const configHead = pgTable("config_head", {
+  fleet: text("fleet").primaryKey(),
+  epoch: uuid("epoch").notNull(),
+  sequence: bigint("sequence", { mode: "bigint" }).notNull().default(sql`0`),
+  /** The log holds what came after it. */
+  compactedSequence: bigint("compacted_sequence", { mode: "bigint" }).notNull().default(sql`0`),
+  /** XOR of the digests of everything in config_current. */
+  digest: digest256("digest").notNull(),
+  /** Of the database cluster the epoch began in; "" = it does not tell. */
+  systemIdentifier: text("system_identifier").notNull(),
+  timeline: integer("timeline").notNull(),
+  updateTime: updateTime(),
+});
+
+/** One row per transaction that changed the configuration. */
+export const configTx = pgTable(
+  "config_tx",
+  {
+    fleet: text("fleet").notNull(),
+    sequence: bigint("sequence", { mode: "bigint" }).notNull(),
+    /** Digest of the state after it. */
+    digest: digest256("digest").notNull(),
+    commitTime: time("commit_time").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.fleet, table.sequence] })],
+);
+
+export const configLog = pgTable(
+  "config_log",
+  {
+    fleet: text("fleet").notNull(),
+    sequence: bigint("sequence", { mode: "bigint" }).notNull(),
+    /** Order inside the transaction, from 0. */
+    ordinal: integer("ordinal").notNull(),
+    kind: text("kind").$type<ConfigResourceKind>().notNull(),
+    name: text("name").notNull(),
+    version: bigint("version", { mode: "bigint" }).notNull(),
+    /** Null = deleted. */
+    payload: bytea("payload"),
+  },
+  (table) => [primaryKey({ columns: [table.fleet, table.sequence, table.ordinal] })],
+);
+
+/** The state the log leads to: what snapshots are made of. */
+export const configCurrent = pgTable(
+  "config_current",
+  {
+    fleet: text("fleet").notNull(),
+    kind: text("kind").$type<ConfigResourceKind>().notNull(),
+    name: text("name").notNull(),
+    version: bigint("version", { mode: "bigint" }).notNull(),
+    payload: bytea("payload").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.fleet, table.kind, table.name] })],
+);

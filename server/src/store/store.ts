@@ -1,0 +1,77 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { sql } from "drizzle-orm";
+import type { Random } from "../random.ts";
+import { runReads, runTransaction, type TransactionConfig } from "./attempt.ts";
+import type { Database, Reader, Tx } from "./database.ts";
+
+/** The database, whichever it is. Its functions reject with `ConduitError`, or with what the given function threw. */
+export interface Store {
+  readonly kind: "pglite" | "postgres";
+  /**
+   * Runs `fn` in a transaction: commits when it returns, rolls back when it throws. May run it again after a lost race,
+   * so `fn` has no other effects; and it awaits nothing but the database, which PGlite keeps from everyone else meanwhile.
+   * To refuse *and* keep what was written, return a value and throw after the commit.
+   * @throws TypeError when called inside another one of this store (on PGlite that would wait for ever)
+   */
+  transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Reads outside any transaction: each statement sees what is committed then. */
+  read<T>(fn: (reader: Reader) => Promise<T>): Promise<T>;
+  /** Reads one state of everything, however long it takes (REPEATABLE READ, read only). */
+  readSnapshot<T>(fn: (reader: Reader) => Promise<T>): Promise<T>;
+  /**
+   * Calls `wake` when the configuration changed, and whenever notifications may have been missed. A hint only: it may be
+   * lost or come twice, so the caller also looks now and then. Returns the way to stop it.
+   */
+  onWake(wake: () => void): () => void;
+  /** Whether the database answers. @throws ConduitError `store_unavailable` */
+  ping(): Promise<void>;
+  /** Ends all connections; calls after it fail with `store_unavailable`. */
+  close(): Promise<void>;
+}
+
+/** What opening a driver gives. */
+export interface Driver {
+  readonly kind: Store["kind"];
+  readonly database: Database;
+  /** Calls `wake` on each notification and each (re)connection. */
+  listen(wake: () => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+const SNAPSHOT: TransactionConfig = { isolationLevel: "repeatable read", accessMode: "read only" };
+
+/** A store over an opened driver. */
+export async function createStore(driver: Driver, random: Random): Promise<Store> {
+  const { database } = driver;
+  const inTransaction = new AsyncLocalStorage<true>();
+  const wakers = new Set<() => void>();
+  await driver.listen(() => {
+    for (const wake of wakers) wake();
+  });
+
+  function refuseInside(): void {
+    if (inTransaction.getStore() === undefined) return;
+    throw new TypeError("a transaction is open here: use its tx; waiting for the store inside it would never end");
+  }
+  async function transact<T>(fn: (tx: Tx) => Promise<T>, config?: TransactionConfig): Promise<T> {
+    refuseInside();
+    return runTransaction(database, (tx) => inTransaction.run(true, () => fn(tx)), random, config);
+  }
+  async function read<T>(fn: (reader: Reader) => Promise<T>): Promise<T> {
+    refuseInside();
+    return runReads(database, fn);
+  }
+
+  return {
+    kind: driver.kind,
+    transaction: (fn) => transact(fn),
+    readSnapshot: (fn) => transact(fn, SNAPSHOT),
+    read,
+    onWake(wake) {
+      wakers.add(wake);
+      return () => wakers.delete(wake);
+    },
+    ping: async () => void (await read((reader) => reader.execute(sql`select 1`))),
+    close: () => driver.close(),
+  };
+}
