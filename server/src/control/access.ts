@@ -1,48 +1,60 @@
 import type { DescMessage, DescMethod, Message } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import type { Interceptor } from "@connectrpc/connect";
+import type { ContextValues, Interceptor } from "@connectrpc/connect";
 import { hasRole, type Principal } from "../model/api-key.ts";
 import { ConduitError } from "../model/errors.ts";
 import { projectOf } from "../model/resource-name.ts";
 import type { Authenticator } from "./authenticate.ts";
-import { principalKey, proxyKey } from "./call.ts";
+import { principalKey, principalOf, proxyKey } from "./call.ts";
 import { type Access, PERMISSIONS } from "./permissions.ts";
 
 /** `package.Service/Method`, as rows of `PERMISSIONS` are named. */
 export const methodId = (method: DescMethod): string => `${method.parent.typeName}/${method.name}`;
 
 /**
- * Lets a call through only if its row in `PERMISSIONS` says so. Runs before validation, so that a refusal tells
- * strangers nothing about what a request would have met. A method without a row authenticates first, too: an
- * unauthenticated caller must not learn which methods exist.
+ * Finds out who calls, by the method's row in `PERMISSIONS`, and keeps it in the call's values. Needs no message: the
+ * listeners run it before they read the body, so that strangers cannot make us parse theirs. A method without a row asks
+ * for an API key: who has none must not learn which methods exist.
+ */
+export async function identify(
+  authenticator: Authenticator,
+  method: DescMethod,
+  header: Headers,
+  values: ContextValues,
+): Promise<void> {
+  const authorization = header.get("authorization");
+  const row = PERMISSIONS[methodId(method)];
+  if (row?.by === "nothing") return;
+  if (row?.by === "proxy_credential") values.set(proxyKey, await authenticator.proxy(authorization));
+  else values.set(principalKey, await authenticator.apiKey(authorization));
+}
+
+/**
+ * Lets a call through only if its row in `PERMISSIONS` says so. Runs before validation: a refusal tells strangers
+ * nothing about what the request would have met. Identifies the caller itself where the listener has not.
  */
 export function access(authenticator: Authenticator): Interceptor {
   return (next) => async (request) => {
-    const authorization = request.header.get("authorization");
-    const row = PERMISSIONS[methodId(request.method)];
-    if (row?.by === "proxy_credential") {
-      request.contextValues.set(proxyKey, await authenticator.proxy(authorization));
-    } else if (row?.by !== "nothing") {
-      const principal = await authenticator.apiKey(authorization);
-      if (row === undefined) throw new ConduitError("not_supported", { detail: "There is no such method" });
-      authorize(principal, row, request.method.input, request.stream ? undefined : request.message);
-      request.contextValues.set(principalKey, principal);
-    }
+    const { method, contextValues: values } = request;
+    if (values.get(principalKey) === undefined && values.get(proxyKey) === undefined)
+      await identify(authenticator, method, request.header, values);
+    const row = PERMISSIONS[methodId(method)];
+    if (row === undefined) throw new ConduitError("not_supported", { detail: "There is no such method" });
+    if (row.by === "api_key")
+      authorize(principalOf({ values }), row, method.input, request.stream ? undefined : request.message);
     return next(request);
   };
 }
 
 type ApiKeyAccess = Extract<Access, { by: "api_key" }>;
 
-/** Throws `resource_not_found` for another project, the same as for a resource that is not there. */
+/** Throws `resource_not_found` for what is another project's, the same as for what is not there. */
 function authorize(principal: Principal, row: ApiKeyAccess, desc: DescMessage, message: Message | undefined): void {
-  if ("project" in row) {
+  if (row.project !== undefined && principal.role !== "operator") {
     const project = projectOf(message === undefined ? "" : textAt(desc, message, row.project));
-    // A name without a project is no project's: it is the installation's, or validation refuses it.
-    const isForeign = project === "" ? "orInstallation" in row : project !== principal.project;
-    if (principal.project !== undefined && isForeign) throw new ConduitError("resource_not_found");
-    if (project === "" && "orInstallation" in row && principal.role !== "operator")
-      throw new ConduitError("resource_not_found");
+    // A name without a project is the installation's; where there is no such thing validation refuses it.
+    const isForeign = project === "" ? row.orInstallation === true : project !== principal.project;
+    if (isForeign) throw new ConduitError("resource_not_found");
   }
   if (!hasRole(principal.role, row.role)) throw new ConduitError("permission_missing");
 }

@@ -1,4 +1,4 @@
-import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { type ContextValues, createContextKey } from "@connectrpc/connect";
 import type { Principal } from "../model/api-key.ts";
 import { ConduitError } from "../model/errors.ts";
 
@@ -8,22 +8,30 @@ export interface ProxyPrincipal {
   readonly proxy: string;
 }
 
-/** Set by the access interceptor for methods that need an API key. */
+/** Set for methods that need an API key. */
 export const principalKey = createContextKey<Principal | undefined>(undefined, { description: "owner of the API key" });
 
-/** Set by the access interceptor for methods that need a proxy's credential. */
+/** Set for methods that need a proxy's credential. */
 export const proxyKey = createContextKey<ProxyPrincipal | undefined>(undefined, { description: "calling proxy" });
 
-/** Who calls. Throws `credential_invalid` when a service was mounted without the access interceptor: closed by default. */
-export function principalOf(context: Pick<HandlerContext, "values">): Principal {
-  const principal = context.values.get(principalKey);
+/** Joins an answer to the log; "" = not given yet. */
+export const requestIdKey = createContextKey("", { description: "id of the call" });
+
+/** What services read of a call's context. */
+export interface Call {
+  readonly values: ContextValues;
+}
+
+/** Who calls. Throws `credential_invalid` when nothing has authenticated the call: closed by default. */
+export function principalOf(call: Call): Principal {
+  const principal = call.values.get(principalKey);
   if (principal === undefined) throw new ConduitError("credential_invalid");
   return principal;
 }
 
 /** Which proxy calls; closed by default like `principalOf`. */
-export function proxyOf(context: Pick<HandlerContext, "values">): ProxyPrincipal {
-  const proxy = context.values.get(proxyKey);
+export function proxyOf(call: Call): ProxyPrincipal {
+  const proxy = call.values.get(proxyKey);
   if (proxy === undefined) throw new ConduitError("credential_invalid");
   return proxy;
 }

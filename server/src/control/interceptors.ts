@@ -1,19 +1,33 @@
-import type { Interceptor } from "@connectrpc/connect";
+import type { ContextValues, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { Log } from "../log.ts";
 import type { Random } from "../random.ts";
-import { access } from "./access.ts";
+import { access, identify } from "./access.ts";
 import type { Authenticator } from "./authenticate.ts";
-import { deadline } from "./deadline.ts";
-import { outcome } from "./outcome.ts";
+import { requestIdKey } from "./call.ts";
+import { outcome, tellFailure } from "./outcome.ts";
 import { validation } from "./validation.ts";
 
-/** contract.md 8: how long a unary call may take at most. */
-export const UNARY_DEADLINE_MS = 60_000;
-
-/** What every call passes, outermost first. Access comes before validation: strangers learn nothing from field errors. */
+/**
+ * What every call passes, outermost first. Access comes before validation: strangers learn nothing from field errors.
+ * Deadlines are the listeners' (`listen/call-bounds.ts`).
+ */
 export const createInterceptors = (authenticator: Authenticator, log: Log, random: Random): Interceptor[] => [
   outcome(log, random),
   access(authenticator),
-  deadline(UNARY_DEADLINE_MS),
   validation(),
 ];
+
+/** Runs before a listener reads the body: identifies the caller. Throws a ConnectError, as clients are told. */
+export function createGate(authenticator: Authenticator, log: Log, random: Random) {
+  return async (
+    context: Pick<HandlerContext, "method" | "requestHeader"> & { values: ContextValues },
+  ): Promise<void> => {
+    const requestId = random.uuid();
+    context.values.set(requestIdKey, requestId);
+    try {
+      await identify(authenticator, context.method, context.requestHeader, context.values);
+    } catch (thrown) {
+      throw tellFailure(log, context.method, requestId, thrown);
+    }
+  };
+}

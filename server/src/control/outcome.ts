@@ -1,24 +1,21 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
 import type { Random } from "../random.ts";
 import { methodId } from "./access.ts";
+import { requestIdKey } from "./call.ts";
 import { REQUEST_ID_HEADER, toConnectError } from "./error-mapping.ts";
 
 /** Codes whose cause an operator must be able to find. */
 const LOGGED: readonly Code[] = [Code.Internal, Code.Unavailable];
 
-/** Outermost: gives every call a request id, and what it throws the form that clients are told. */
+/** Outermost of ours: gives every call a request id, and what it throws the form that clients are told. */
 export function outcome(log: Log, random: Random): Interceptor {
   return (next) => async (request) => {
-    const requestId = random.uuid();
-    const tell = (thrown: unknown): ConnectError => {
-      const reason = reasonFor(thrown, request.signal);
-      const error = toConnectError(reason, requestId);
-      if (LOGGED.includes(error.code))
-        log.error({ request_id: requestId, method: methodId(request.method), err: causeOf(reason) }, "call failed");
-      return error;
-    };
+    const requestId = request.contextValues.get(requestIdKey) || random.uuid();
+    const tell = (thrown: unknown): ConnectError =>
+      tellFailure(log, request.method, requestId, reasonFor(thrown, request.signal));
     try {
       const response = await next(request);
       response.header.set(REQUEST_ID_HEADER, requestId);
@@ -27,6 +24,14 @@ export function outcome(log: Log, random: Random): Interceptor {
       throw tell(thrown);
     }
   };
+}
+
+/** The failure as the client is told it; its cause goes to the log when it is ours. */
+export function tellFailure(log: Log, method: DescMethod, requestId: string, thrown: unknown): ConnectError {
+  const error = toConnectError(thrown, requestId);
+  if (LOGGED.includes(error.code))
+    log.error({ request_id: requestId, method: methodId(method), err: causeOf(thrown) }, "call failed");
+  return error;
 }
 
 async function* rethrow<T>(messages: AsyncIterable<T>, tell: (thrown: unknown) => ConnectError): AsyncIterable<T> {

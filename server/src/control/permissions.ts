@@ -5,12 +5,14 @@ type ProjectField = string;
 
 /** What a method needs of its caller. */
 export type Access =
-  /** An API key of this role, for the project named in the field. */
-  | { readonly by: "api_key"; readonly role: Role; readonly project: ProjectField }
-  /** The same, but a name without a project means the installation: operators only. */
-  | { readonly by: "api_key"; readonly role: Role; readonly project: ProjectField; readonly orInstallation: true }
-  /** An API key of this role; about the installation, or the method shows only what the key may see. */
-  | { readonly by: "api_key"; readonly role: Role }
+  | {
+      readonly by: "api_key";
+      readonly role: Role;
+      /** Absent: about the installation, or the method shows only what the key may see. */
+      readonly project?: ProjectField;
+      /** A name without a project means the installation: operators only. */
+      readonly orInstallation?: true;
+    }
   /** A proxy's own credential. */
   | { readonly by: "proxy_credential" }
   /** No credential in the header: the request carries its own, or the answer is public. */
