@@ -1,0 +1,116 @@
+import type { Claims } from "../model/claims.ts";
+import type { ClaimRef } from "./claims.ts";
+import { type PathTemplate, segmentText, type TemplateSegment } from "./path-template.ts";
+
+/** Rules by the segments of their paths: a request visits only the branches its own segments lead to. */
+export interface RuleNode<Rule> {
+  literals: Map<string, RuleNode<Rule>> | undefined;
+  any: RuleNode<Rule> | undefined;
+  claims: { readonly ref: ClaimRef; readonly node: RuleNode<Rule> }[] | undefined;
+  /** Rules whose path ends here. */
+  ends: Rule[] | undefined;
+  /** Rules that admit one or more segments below here. */
+  below: Rule[] | undefined;
+  /** Rules that admit zero or more segments from here on. */
+  onwards: Rule[] | undefined;
+}
+
+/**
+ * How a path fits a rule: wholly; but for a claim the token lacks (its name); but for a claim that cannot be a segment;
+ * but for a claim with another value.
+ */
+export type PathFit = "whole" | "unusable" | "mismatch" | { readonly missing: string };
+
+export const newNode = <Rule>(): RuleNode<Rule> => ({
+  literals: undefined,
+  any: undefined,
+  claims: undefined,
+  ends: undefined,
+  below: undefined,
+  onwards: undefined,
+});
+
+const LISTS = { nothing: "ends", one_or_more: "below", zero_or_more: "onwards" } as const;
+
+/** Adds a rule under its template. */
+export function addToTree<Rule>(root: RuleNode<Rule>, template: PathTemplate, rule: Rule): void {
+  let node = root;
+  for (const segment of template.segments) node = childOf(node, segment);
+  const list = LISTS[template.tail];
+  node[list] ??= [];
+  node[list].push(rule);
+}
+
+function childOf<Rule>(node: RuleNode<Rule>, segment: TemplateSegment): RuleNode<Rule> {
+  switch (segment.kind) {
+    case "literal": {
+      node.literals ??= new Map();
+      const known = node.literals.get(segment.text);
+      const child = known ?? newNode<Rule>();
+      if (known === undefined) node.literals.set(segment.text, child);
+      return child;
+    }
+    case "any":
+      node.any ??= newNode();
+      return node.any;
+    case "claim": {
+      node.claims ??= [];
+      const known = node.claims.find(({ ref }) => ref.name === segment.ref.name);
+      if (known !== undefined) return known.node;
+      const child = newNode<Rule>();
+      node.claims.push({ ref: segment.ref, node: child });
+      return child;
+    }
+  }
+}
+
+/** What one walk looks at. */
+interface Walk<Rule> {
+  readonly segments: readonly string[];
+  readonly claims: Claims | undefined;
+  readonly visit: (rule: Rule, fit: PathFit, isTailEmpty: boolean) => void;
+}
+
+/**
+ * Calls `visit` for each rule whose path fits these decoded segments, its claims aside: how those fit is `fit`'s to say.
+ * `isTailEmpty`: a final `*` stands for a trailing slash only.
+ */
+export function walkTree<Rule>(
+  root: RuleNode<Rule>,
+  segments: readonly string[],
+  claims: Claims | undefined,
+  visit: Walk<Rule>["visit"],
+): void {
+  walk({ segments, claims, visit }, root, 0, "whole");
+}
+
+function walk<Rule>(context: Walk<Rule>, node: RuleNode<Rule>, depth: number, fit: PathFit): void {
+  const { segments, visit } = context;
+  for (const rule of node.onwards ?? []) visit(rule, fit, false);
+  const segment = segments[depth];
+  if (segment === undefined) {
+    for (const rule of node.ends ?? []) visit(rule, fit, false);
+    return;
+  }
+  for (const rule of node.below ?? []) visit(rule, fit, segment === "");
+  const next = node.literals?.get(segment);
+  if (next !== undefined) walk(context, next, depth + 1, fit);
+  if (node.any !== undefined && segment !== "") walk(context, node.any, depth + 1, fit);
+  for (const { ref, node: child } of node.claims ?? []) {
+    walk(context, child, depth + 1, worse(fit, fitOf(context.claims, ref, segment)));
+  }
+}
+
+function fitOf(claims: Claims | undefined, ref: ClaimRef, segment: string): PathFit {
+  const wanted = segmentText(claims, ref);
+  if (wanted === "missing") return { missing: ref.name };
+  if (wanted === "unusable") return "unusable";
+  return wanted.text === segment ? "whole" : "mismatch";
+}
+
+/** A mismatch outweighs all; an unusable claim a missing one; of two missing ones the first is named. */
+function worse(a: PathFit, b: PathFit): PathFit {
+  if (a === "whole" || b === "mismatch") return b;
+  if (a === "mismatch" || b === "whole") return a;
+  return a === "unusable" ? a : b === "unusable" ? b : a;
+}

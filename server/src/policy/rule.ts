@@ -1,0 +1,159 @@
+import type { Claims } from "../model/claims.ts";
+import { invalidFields } from "../model/errors.ts";
+import type { Rule } from "../model/link.ts";
+import { type CompiledCondition, compileCondition, judgeCondition } from "./claims.ts";
+import { decodeSegment } from "./path-ambiguity.ts";
+import { parsePathTemplate } from "./path-template.ts";
+import { meetsQuery, type ParsedQuery, parseQuery, touchesQuery } from "./query-condition.ts";
+import { addToTree, newNode, type PathFit, type RuleNode, walkTree } from "./rule-tree.ts";
+
+/** A rule that has been read once; its path lives in the tree. */
+export interface CompiledRule {
+  /** Place in the link's list. */
+  readonly index: number;
+  readonly isDeny: boolean;
+  /** Undefined = all but TRACE and CONNECT. */
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly query: readonly (readonly [name: string, value: string])[];
+  readonly conditions: readonly CompiledCondition[];
+  readonly message: string;
+}
+
+/** A link's rules, compiled; opaque. */
+export interface CompiledRules {
+  readonly root: RuleNode<CompiledRule>;
+}
+
+/** What rules look at. */
+export interface RuleRequest {
+  readonly method: string;
+  /** Beginning with `/`, without query, and not ambiguous (`path-ambiguity.ts`). */
+  readonly path: string;
+  /** Without `?`; "" = none. */
+  readonly query: string;
+  /** Of the verified user token; undefined = there is none, every claim is missing. */
+  readonly claims: Claims | undefined;
+}
+
+export type RuleVerdict =
+  | { readonly isAllowed: true; readonly ruleIndex: number }
+  | {
+      readonly isAllowed: false;
+      /** Public text of the rule that refuses, or would have allowed but for its conditions; "" = the usual one. */
+      readonly message: string;
+      /** Name of the claim without which no allow rule matched; undefined = it was not for a missing claim. */
+      readonly missingClaim?: string;
+    };
+
+/** Compiles a list of rules; throws `field_invalid` naming the first wrong field as `rules[i].…`. */
+export function compileRules(rules: readonly Rule[]): CompiledRules {
+  const root = newNode<CompiledRule>();
+  for (const [index, rule] of rules.entries()) {
+    const template = parsePathTemplate(rule.path);
+    if ("problem" in template) {
+      throw invalidFields([{ field: `rules[${index}].path`, description: template.problem }]);
+    }
+    addToTree(root, template.value, compileRule(rule, index));
+  }
+  return { root };
+}
+
+function compileRule(rule: Rule, index: number): CompiledRule {
+  const conditions = rule.claims.map((condition, at) => {
+    const compiled = compileCondition(condition);
+    if ("value" in compiled) return compiled.value;
+    throw invalidFields([{ field: `rules[${index}].claims[${at}].path`, description: compiled.problem }]);
+  });
+  return {
+    index,
+    isDeny: rule.effect === "DENY",
+    methods: rule.methods.length === 0 ? undefined : new Set(rule.methods),
+    query: Object.entries(rule.query),
+    conditions,
+    message: rule.message,
+  };
+}
+
+/** What the walk through the tree has found so far; the lowest index of each kind wins, as list order demands. */
+interface Findings {
+  denied: CompiledRule | undefined;
+  allowed: CompiledRule | undefined;
+  /** Allow rule that failed only for a missing claim, and that claim. */
+  lacking: { readonly rule: CompiledRule; readonly claim: string } | undefined;
+  /** Allow rule with a message whose method and path fit, but not its conditions or the user. */
+  unmet: CompiledRule | undefined;
+}
+
+/** Any matching deny rule denies; else the first matching allow rule decides; none = denied (contract.md 4). */
+export function matchRules(rules: CompiledRules, request: RuleRequest): RuleVerdict {
+  const segments = request.path.slice(1).split("/");
+  if (request.path.includes("%")) {
+    // Undecodable segments were refused as ambiguous; one that slips through must match nothing but `*`.
+    for (const [index, segment] of segments.entries()) segments[index] = decodeSegment(segment) ?? "\uFFFD";
+  }
+  const found: Findings = { denied: undefined, allowed: undefined, lacking: undefined, unmet: undefined };
+  let query: ParsedQuery | undefined;
+  const queryOf = () => {
+    query ??= parseQuery(request.query);
+    return query;
+  };
+  walkTree(rules.root, segments, request.claims, (rule, fit, isTailEmpty) => {
+    if (!fitsMethod(rule, request.method)) return;
+    if (rule.isDeny) noteDeny(found, rule, fit, request.claims, queryOf);
+    // `/users/1/` is `/users/1` to many servers: `/users/1/*` denies it, but does not allow it.
+    else if (!isTailEmpty) noteAllow(found, rule, fit, request.claims, queryOf);
+  });
+  return verdictOf(found);
+}
+
+function fitsMethod({ methods }: CompiledRule, method: string): boolean {
+  if (methods === undefined) return method !== "TRACE" && method !== "CONNECT";
+  return methods.has(method) || (method === "HEAD" && methods.has("GET"));
+}
+
+const isBefore = (rule: CompiledRule, other: CompiledRule | undefined): boolean =>
+  other === undefined || rule.index < other.index;
+
+/** A deny rule fails closed: what the token lacks or holds in an unusable form counts as matching. */
+function noteDeny(
+  found: Findings,
+  rule: CompiledRule,
+  fit: PathFit,
+  claims: Claims | undefined,
+  query: () => ParsedQuery,
+): void {
+  if (fit === "mismatch" || !isBefore(rule, found.denied)) return;
+  if (rule.query.length > 0 && !touchesQuery(query(), rule.query)) return;
+  if (rule.conditions.some((condition) => judgeCondition(condition, claims) === "unmet")) return;
+  found.denied = rule;
+}
+
+function noteAllow(
+  found: Findings,
+  rule: CompiledRule,
+  fit: PathFit,
+  claims: Claims | undefined,
+  query: () => ParsedQuery,
+): void {
+  if (!isBefore(rule, found.allowed)) return;
+  let missing = typeof fit === "object" ? fit.missing : undefined;
+  let isMet = fit === "whole" || missing !== undefined;
+  if (isMet && rule.query.length > 0) isMet = meetsQuery(query(), rule.query);
+  for (const condition of rule.conditions) {
+    if (!isMet) break;
+    const outcome = judgeCondition(condition, claims);
+    if (outcome === "missing") missing ??= condition.ref.name;
+    isMet = outcome !== "unmet";
+  }
+  if (!isMet) {
+    if (rule.message !== "" && isBefore(rule, found.unmet)) found.unmet = rule;
+  } else if (missing === undefined) found.allowed = rule;
+  else if (isBefore(rule, found.lacking?.rule)) found.lacking = { rule, claim: missing };
+}
+
+function verdictOf({ denied, allowed, lacking, unmet }: Findings): RuleVerdict {
+  if (denied !== undefined) return { isAllowed: false, message: denied.message };
+  if (allowed !== undefined) return { isAllowed: true, ruleIndex: allowed.index };
+  if (lacking !== undefined) return { isAllowed: false, message: "", missingClaim: lacking.claim };
+  return { isAllowed: false, message: unmet?.message ?? "" };
+}
