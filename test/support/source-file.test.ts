@@ -19,7 +19,7 @@ describe("reading source files", () => {
     );
     expect(file.imports).toEqual([
       { target: "server/src/model/link.ts", isTypeOnly: true, names: ["Link"] },
-      { target: "node:net", isTypeOnly: false, names: ["isIP", "Socket"] },
+      { target: "node:net", isTypeOnly: false, names: ["isIP"] },
       { target: "jose", isTypeOnly: false, names: [] },
       { target: "proto/gen/conduit/v1/link_service_pb", isTypeOnly: false, names: ["x"] },
       { target: "sdk/src/server", isTypeOnly: false, names: [] },

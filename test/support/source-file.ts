@@ -11,7 +11,7 @@ export interface Import {
   readonly target: string;
   /** `import type` or `export type`: gone at run time. */
   readonly isTypeOnly: boolean;
-  /** Imported names as written, without `as`; empty for `import "x"`, `import x` and `import * as x`. */
+  /** Imported values as named there, without types; empty for `import "x"`, `import x` and `import * as x`. */
   readonly names: readonly string[];
 }
 
@@ -90,26 +90,19 @@ export function parseSource(path: string, text: string): SourceFile {
 
 function parseImports(path: string, code: string): Import[] {
   const found: Import[] = [];
-  for (const { groups } of code.matchAll(FROM))
-    found.push({
-      target: resolve(path, groups?.specifier ?? ""),
-      isTypeOnly: groups?.type !== undefined,
-      names: namesOf(groups?.clause ?? ""),
-    });
+  for (const { groups } of code.matchAll(FROM)) {
+    const target = resolve(path, groups?.specifier ?? "");
+    found.push({ target, isTypeOnly: groups?.type !== undefined, names: valuesIn(groups?.clause ?? "") });
+  }
   for (const { groups } of code.matchAll(DYNAMIC))
     found.push({ target: resolve(path, groups?.specifier ?? ""), isTypeOnly: false, names: [] });
   return found;
 }
 
-function namesOf(clause: string): string[] {
-  const inside = /\{(?<names>[^}]*)\}/.exec(clause)?.groups?.names ?? "";
-  const names = inside.split(",").map((part) =>
-    part
-      .trim()
-      .replace(/^type\s+/, "")
-      .replace(/\s+as\s.*$/, ""),
-  );
-  return names.filter((name) => name !== "");
+/** `{ a, type B, c as d }` → a, c */
+function valuesIn(clause: string): string[] {
+  const parts = /\{(?<inside>[^}]*)\}/.exec(clause)?.groups?.inside?.split(",") ?? [];
+  return parts.map((part) => part.trim().replace(/\s+as\s.*$/, "")).filter((name) => /^[\w$]+$/.test(name));
 }
 
 function resolve(path: string, specifier: string): string {
