@@ -19,16 +19,28 @@ const STEP_TIMEOUT_MS = 30 * 60_000;
 /** A command that passes or fails as a whole. */
 const command = (name, budgetS, argv, needs) => ({ name, budgetS, argv, needs });
 /** A vitest project; files named `*.full.test.ts` belong to `--full`. Not listed while its folder has no test. */
-const tests = (name, budgetS, projects, needs, env = {}) => ({ name, budgetS, projects, needs, env });
+const tests = (name, budgetS, projects, needs, env = {}, exclude = []) => ({
+  name,
+  budgetS,
+  projects,
+  needs,
+  env,
+  exclude,
+});
+const ON_PGLITE = { CONDUIT_TEST_DATABASE: "pglite" };
+const ON_POSTGRES = { CONDUIT_TEST_DATABASE: "postgres" };
+/** `conduit dev` has no other database than PGlite. */
+const OF_DEV = "test/e2e/dev*.test.ts";
 
 const STEPS = [
   command("format and lint", 15, ["biome", "check", "--error-on-warnings", "."]),
   command("typecheck", 30, ["tsc", "-p", "tsconfig.json"]),
   command("generated code", 20, ["node", ".ci/generate.mjs", "--check"]),
+  command("compatible protos", 15, ["node", ".ci/breaking.mjs"]),
   tests("unit and sdk tests", 240, ["unit", "sdk"]),
   command("sdk package", 60, ["npm", "run", "--silent", "check", "-w", "sdk"], "sdk/build/*.mjs"),
-  tests("e2e on PGlite", 120, ["e2e"], "test/e2e/**/*.test.ts", { CONDUIT_TEST_DATABASE: "pglite" }),
-  tests("e2e on PostgreSQL", 90, ["e2e"], "test/e2e/**/*.test.ts", { CONDUIT_TEST_DATABASE: "postgres" }),
+  tests("e2e on PGlite", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_PGLITE),
+  tests("e2e on PostgreSQL", 90, ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, [OF_DEV]),
   tests("sdk on Deno and Bun", 60, ["runtimes"], "test/runtimes/**/*.test.ts"),
   tests("Chromium", 60, ["browser"], "test/browser/**/*.test.{ts,tsx}"),
 ];
@@ -74,16 +86,14 @@ function countTests(file, isOk) {
   return { passed, failed: isSilentFailure ? 1 : failed, skipped: report.numPendingTests + report.numTodoTests };
 }
 
-function runTests({ projects, env }) {
+function runTests({ projects, env, exclude }) {
   const folder = mkdtempSync(join(tmpdir(), "conduit-report-"));
   const report = join(folder, "report.json");
   const select = projects.flatMap((project) => ["--project", project]);
-  const exclude = options.full ? [] : ["--exclude", "**/*.full.test.{ts,tsx}"];
+  const excluded = [...exclude, ...(options.full ? [] : ["**/*.full.test.{ts,tsx}"])];
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const isOk = runCommand(
-    ["vitest", "run", "--config", ".ci/vitest.config.ts", ...select, ...exclude, ...reporters],
-    env,
-  );
+  const args = [...select, ...excluded.flatMap((pattern) => ["--exclude", pattern]), ...reporters];
+  const isOk = runCommand(["vitest", "run", "--config", ".ci/vitest.config.ts", ...args], env);
   const counts = countTests(report, isOk);
   rmSync(folder, { recursive: true, force: true });
   return counts;

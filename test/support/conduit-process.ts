@@ -12,6 +12,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 40_000;
 const POLL_MS = 10;
+/** What sealed a test's data opens it again after a restart: base64 of 32 bytes. */
+const MASTER_KEY = Buffer.alloc(32, "conduit-test").toString("base64");
 
 /** The listeners of each command. */
 const LISTENERS = {
@@ -45,9 +47,9 @@ export interface DevFile {
 }
 
 export interface ConduitOptions {
-  /** Flags after those that this launcher gives (data directory, ports, `--log json`). */
+  /** Flags after those that this launcher gives (data directory, ports, `--host 127.0.0.1`, `--log json`); the last wins. */
   readonly args?: readonly string[];
-  /** Added to PATH, HOME and TMPDIR; nothing else of the test's environment gets through. */
+  /** Added to PATH, HOME, TMPDIR and, for `server`, a master key; nothing else of the test's environment gets through. */
   readonly env?: Readonly<Record<string, string>>;
   /** Default: a new folder, removed after the stop. */
   readonly dataDir?: string;
@@ -86,8 +88,10 @@ export async function launchConduit(command: LongRunning, options: ConduitOption
   const dataDir = options.dataDir ?? ownDir?.path ?? "";
   const ports = await choosePorts(command, options.ports ?? {});
   const portFlags = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, `${port}`]);
-  const args = [command, "--data-dir", dataDir, ...portFlags, "--log", "json", ...(options.args ?? [])];
-  const child = spawnConduit(args, options.env ?? {});
+  const ownFlags = ["--data-dir", dataDir, ...portFlags, "--host", "127.0.0.1", "--log", "json"];
+  const hasKey = Object.keys(options.env ?? {}).some((name) => name.startsWith("CONDUIT_MASTER_KEY"));
+  const key = command === "server" && !hasKey ? { CONDUIT_MASTER_KEY: MASTER_KEY } : {};
+  const child = spawnConduit([command, ...ownFlags, ...(options.args ?? [])], { ...key, ...options.env });
   const started = watch(child, dataDir, ports, () => ownDir?.[Symbol.dispose]());
   await untilReady(started, child);
   return started;

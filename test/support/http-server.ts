@@ -39,6 +39,8 @@ export interface HttpServer extends AsyncDisposable {
   /** TCP connections accepted so far. */
   readonly connections: number;
   readonly server: Server;
+  /** Forgets the requests so far. */
+  clear(): void;
   /** Ends every connection and stops listening. */
   close(): Promise<void>;
 }
@@ -78,6 +80,7 @@ export async function startHttpServer(
     requests,
     server,
     close,
+    clear: () => requests.splice(0),
     get connections() {
       return connections;
     },
