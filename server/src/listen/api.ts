@@ -11,19 +11,19 @@ export interface ServiceMount {
 /** What the control plane gives to both its listeners. */
 export interface Api {
   readonly services: readonly ServiceMount[];
-  /** Outermost first: errors, authentication, validation. */
+  /** Outermost first: errors (which all that follow are told by), access, validation. Health passes them too. */
   readonly interceptors: readonly Interceptor[];
   /** Called before the body is read or decoded; throws a ConnectError to refuse. May set context values. */
   readonly gate?: (context: HandlerContext) => void | Promise<void>;
   /**
-   * For a path that is no method: throws a ConnectError unless the call carries a valid credential of any kind. So a
-   * stranger cannot tell methods that exist from those that do not (S21). Absent = such paths are UNIMPLEMENTED to all.
+   * Throws a ConduitError or ConnectError unless the call carries a valid credential of any kind. Asked where no method is
+   * called (`unknown-method.ts`). Absent = strangers are told what is unknown.
    */
   readonly authenticate?: (header: Headers) => Promise<unknown>;
 }
 
-/** Longest request message, and answer to a unary call (contract.md 8). */
-export const MESSAGE_MAX_BYTES = 1024 * 1024;
+/** Longest request message (contract.md 8). */
+export const REQUEST_MAX_BYTES = 1024 * 1024;
 
-/** Longest a unary call takes, whatever deadline the client asks for (contract.md 8). */
-export const UNARY_MAX_MS = 60_000;
+/** Longest answer message: what gRPC clients take by default. */
+export const ANSWER_MAX_BYTES = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from "node:http";
 import { fromBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
+import type { Interceptor } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Log } from "../log.ts";
@@ -8,12 +8,13 @@ import { isLoopbackHost } from "../model/address.ts";
 import { encodingOf } from "../model/encoded-message.ts";
 import type { PlainAnswer, PlainRoute } from "../model/plain-http.ts";
 import { type HostRule, judgeHost } from "./allowed-host.ts";
-import { type Api, MESSAGE_MAX_BYTES, UNARY_MAX_MS } from "./api.ts";
-import { callBounds, stoppingError } from "./call-bounds.ts";
+import { ANSWER_MAX_BYTES, type Api, REQUEST_MAX_BYTES } from "./api.ts";
+import { callBounds, stoppingReason } from "./call-bounds.ts";
 import type { HealthService } from "./health.ts";
 import { listenHttp, type TlsMaterial } from "./http-listener.ts";
 import { answerPlain, sendPlain } from "./plain-route.ts";
 import type { Listener } from "./port.ts";
+import { errorAfterCredential, unknownMethod } from "./unknown-method.ts";
 import { guardUnreadBody } from "./unread-body.ts";
 
 export interface ControlHttpOptions {
@@ -34,7 +35,7 @@ export interface ControlHttpOptions {
 const SERVER_OPTIONS: ServerOptions = {
   maxHeaderSize: 32 * 1024,
   headersTimeout: 10_000,
-  requestTimeout: UNARY_MAX_MS,
+  requestTimeout: 60_000,
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 5_000,
 };
@@ -63,20 +64,25 @@ export async function listenControlHttp(options: ControlHttpOptions): Promise<Li
     tls,
     serverOptions: SERVER_OPTIONS,
     handlers: { request: guardUnreadBody(controlHandler(options, stopping.signal)) },
-    onDrain: () => stopping.abort(stoppingError()),
+    onDrain: () => stopping.abort(stoppingReason()),
   });
 }
 
 function controlHandler(options: ControlHttpOptions, stopping: AbortSignal): RequestListener {
-  const { api, health, log, hostNames } = options;
-  const bounds = callBounds({ log, stopping });
+  const { api, health, hostNames } = options;
   const rpc = connectNodeAdapter({
-    routes: (router) => mountAll(router, api, health, bounds),
-    readMaxBytes: MESSAGE_MAX_BYTES,
-    writeMaxBytes: MESSAGE_MAX_BYTES,
+    routes: (router) => {
+      for (const { service, implementation } of [...api.services, health.mount])
+        router.service(service, implementation);
+    },
+    interceptors: [...api.interceptors, callBounds({ stopping }), decodeShared],
+    ...(api.gate !== undefined && { requestGate: api.gate }),
+    // gRPC itself needs HTTP/2: it has a port of its own.
+    grpc: false,
+    readMaxBytes: REQUEST_MAX_BYTES,
+    writeMaxBytes: ANSWER_MAX_BYTES,
     // Compressed answers would put secrets next to text an attacker chooses (BREACH); compressed requests can be bombs.
     acceptCompression: [],
-    grpc: false,
     // HTTP/1.1 only, so these are `node:http`'s.
     fallback: (request, response) => answerFallback(request as IncomingMessage, response as ServerResponse, options),
   });
@@ -88,15 +94,6 @@ function controlHandler(options: ControlHttpOptions, stopping: AbortSignal): Req
     if (refusal !== undefined) sendPlain(response, refusal);
     else rpc(request, response);
   };
-}
-
-function mountAll(router: ConnectRouter, api: Api, health: HealthService, bounds: Interceptor): void {
-  const interceptors = [bounds, ...api.interceptors, decodeShared];
-  const gate = api.gate === undefined ? {} : { requestGate: api.gate };
-  for (const { service, implementation } of api.services) {
-    router.service(service, implementation, { interceptors, ...gate });
-  }
-  router.service(health.mount.service, health.mount.implementation, { interceptors: [bounds] });
 }
 
 /** Streams may yield messages that are encoded already, for the gRPC port; here they are needed decoded. */
@@ -143,21 +140,11 @@ async function answerOther(request: IncomingMessage, { routes, api, log }: Contr
   if (request.method !== "POST")
     return { status: 404, headers: { "Content-Type": "text/plain" }, body: "Not found.\n" };
   // As on the gRPC port: strangers cannot list methods by trying names.
-  const error = await unknownMethodError(request, api);
+  const header = new Headers({ authorization: request.headers.authorization ?? "" });
+  const error = await errorAfterCredential(header, api.authenticate, unknownMethod());
   return {
     status: codeToHttpStatus(error.code),
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(errorToJson(error, undefined)),
   };
-}
-
-async function unknownMethodError(request: IncomingMessage, { authenticate }: Api): Promise<ConnectError> {
-  const unknown = new ConnectError("there is no such method", Code.Unimplemented);
-  const header = new Headers({ authorization: request.headers.authorization ?? "" });
-  try {
-    await authenticate?.(header);
-    return unknown;
-  } catch (cause) {
-    return cause instanceof ConnectError ? cause : new ConnectError("internal error", Code.Internal);
-  }
 }

@@ -25,12 +25,14 @@ import type { Clock } from "../clock.ts";
 import { encodingOf } from "../model/encoded-message.ts";
 import type { Api, ServiceMount } from "./api.ts";
 import { toHeaders, toMetadata, toStatus } from "./grpc-metadata.ts";
+import { errorAfterCredential } from "./unknown-method.ts";
 
 export interface GrpcMountOptions {
   readonly clock: Clock;
   /** Outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly gate?: Api["gate"];
+  readonly authenticate?: Api["authenticate"];
 }
 
 /** For failures while an outcome is being written down, as a header that HTTP/2 cannot carry. */
@@ -131,7 +133,7 @@ async function run(
   const context = contextOf(spec.method, call, options.clock, clientGone.signal);
   try {
     await options.gate?.(context);
-    const request = decode(spec.method, call.request);
+    const request = await decode(spec.method, call.request, context.requestHeader, options.authenticate);
     const invoke = transformInvokeImplementation(spec, context, [...options.interceptors]);
     let isHeaderSent = false;
     for await (const message of invoke(createAsyncIterable([request]))) {
@@ -168,12 +170,18 @@ function contextOf(
   });
 }
 
-function decode(method: DescMethod, bytes: Buffer): Message {
+/** A malformed message is told to callers with a credential only, as everything else. */
+async function decode(
+  method: DescMethod,
+  bytes: Buffer,
+  header: Headers,
+  authenticate: Api["authenticate"],
+): Promise<Message> {
   try {
     return fromBinary(method.input, bytes);
-  } catch (cause) {
-    const text = `the request is not a ${method.input.typeName}`;
-    throw new ConnectError(text, Code.InvalidArgument, undefined, undefined, cause);
+  } catch {
+    const malformed = new ConnectError(`the request is not a ${method.input.typeName}`, Code.InvalidArgument);
+    throw await errorAfterCredential(header, authenticate, malformed);
   }
 }
 

@@ -1,10 +1,8 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
 import { urlHost } from "../model/address.ts";
-import { type Api, MESSAGE_MAX_BYTES } from "./api.ts";
-import { callBounds, stoppingError } from "./call-bounds.ts";
+import { ANSWER_MAX_BYTES, type Api, REQUEST_MAX_BYTES } from "./api.ts";
+import { callBounds, stoppingReason } from "./call-bounds.ts";
 import { DRAIN_MS } from "./drain.ts";
 import { toHeaders, toStatus } from "./grpc-metadata.ts";
 import { mountOnGrpc } from "./grpc-mount.ts";
@@ -12,6 +10,7 @@ import type { HealthService } from "./health.ts";
 import type { TlsMaterial } from "./http-listener.ts";
 import { type BoundAddress, bindError, isWithoutIpv6, type Listener } from "./port.ts";
 import { addReflection } from "./reflection.ts";
+import { errorAfterCredential, unknownMethod } from "./unknown-method.ts";
 
 export interface GrpcListenerOptions {
   readonly host: string;
@@ -24,16 +23,12 @@ export interface GrpcListenerOptions {
   /** Absent = cleartext HTTP/2: loopback only, or by the operator's word. */
   readonly tls?: TlsMaterial | undefined;
   readonly clock: Clock;
-  readonly log: Log;
 }
 
-/**
- * Sizes and clocks of connections. A dead peer is found by pings; answers may be 4 MiB, which is what clients take by
- * default (a snapshot chunk is larger than a request may be).
- */
+/** Sizes and clocks of connections; a peer that is gone is found by pings. */
 const SERVER_OPTIONS = {
-  "grpc.max_receive_message_length": MESSAGE_MAX_BYTES,
-  "grpc.max_send_message_length": 4 * 1024 * 1024,
+  "grpc.max_receive_message_length": REQUEST_MAX_BYTES,
+  "grpc.max_send_message_length": ANSWER_MAX_BYTES,
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.max_concurrent_streams": 1_000,
@@ -41,20 +36,19 @@ const SERVER_OPTIONS = {
 
 /** The gRPC port (HTTP/2, grpc-js). @throws ExitError (3) when it cannot bind */
 export async function listenGrpc(options: GrpcListenerOptions): Promise<Listener> {
-  const { api, health, clock, log } = options;
+  const { api, health, clock } = options;
   const stopping = new AbortController();
   const server = new Server(SERVER_OPTIONS);
-  const bounds = callBounds({ log, stopping: stopping.signal });
-  for (const mount of api.services) {
-    mountOnGrpc(server, mount, { clock, interceptors: [bounds, ...api.interceptors], gate: api.gate });
-  }
-  mountOnGrpc(server, health.mount, { clock, interceptors: [bounds] });
+  const interceptors = [...api.interceptors, callBounds({ stopping: stopping.signal })];
+  const { gate, authenticate } = api;
+  const mounts = [...api.services, health.mount];
+  for (const mount of mounts) mountOnGrpc(server, mount, { clock, interceptors, gate, authenticate });
   if (options.reflection)
     addReflection(
       server,
       [...api.services, health.mount].map((mount) => mount.service),
     );
-  if (api.authenticate !== undefined) refuseUnknownPaths(server, api.authenticate);
+  refuseUnknownPaths(server, authenticate);
   const address = await bindGrpc(server, options);
   return { address, drain: (graceMs) => drainGrpc(server, stopping, graceMs) };
 }
@@ -92,19 +86,17 @@ interface HandlerTable {
  * grpc-js answers UNIMPLEMENTED to a path it does not know before anything of ours runs. Give such paths a method that
  * asks for a credential first: a stranger must not be able to list our methods by trying names (S21).
  */
-function refuseUnknownPaths(server: Server, authenticate: NonNullable<Api["authenticate"]>): void {
+function refuseUnknownPaths(server: Server, authenticate: Api["authenticate"]): void {
   const unknown = {
     type: "unary",
     path: "",
     serialize: (bytes: Buffer) => bytes,
     deserialize: (bytes: Buffer) => bytes,
     func: (call: { metadata: Parameters<typeof toHeaders>[0] }, callback: sendUnaryData<Buffer>) => {
-      authenticate(toHeaders(call.metadata))
-        .then(() => new ConnectError("there is no such method", Code.Unimplemented))
-        .catch((cause: unknown) =>
-          cause instanceof ConnectError ? cause : new ConnectError("internal error", Code.Internal),
-        )
-        .then((error) => callback(toStatus(error, new Headers())));
+      errorAfterCredential(toHeaders(call.metadata), authenticate, unknownMethod()).then(
+        (error) => callback(toStatus(error, new Headers())),
+        (cause: unknown) => callback(cause instanceof Error ? cause : new Error("internal error")),
+      );
     },
   };
   const table = server as unknown as HandlerTable;
@@ -116,7 +108,7 @@ function refuseUnknownPaths(server: Server, authenticate: NonNullable<Api["authe
 }
 
 async function drainGrpc(server: Server, stopping: AbortController, graceMs = DRAIN_MS): Promise<void> {
-  stopping.abort(stoppingError());
+  stopping.abort(stoppingReason());
   const end = setTimeout(() => server.forceShutdown(), graceMs);
   // Waits for calls in flight; an error means it was shut down already.
   await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));

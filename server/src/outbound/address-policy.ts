@@ -21,8 +21,10 @@ export type AddressScope = "public" | "loopback" | "special";
 export function addressScope(address: string): AddressScope {
   // ipaddr.js also reads `127.1` and `0x7f000001`; an address that Node does not take as one is a name to be resolved.
   if (isIP(address) === 0) return "special";
-  const parsed = ipaddr.parse(address);
-  return parsed instanceof ipaddr.IPv4 ? scopeOfV4(parsed) : scopeOfV6(parsed as ipaddr.IPv6);
+  if (isIP(address) === 4) return scopeOfV4(ipaddr.IPv4.parse(address));
+  // URL parsing spells a dotted tail in hex: ipaddr.js takes `::127.0.0.1` for the mapped `::ffff:127.0.0.1`.
+  const [bare = ""] = address.split("%", 1);
+  return scopeOfV6(ipaddr.IPv6.parse(new URL(`http://[${bare}]/`).hostname.slice(1, -1)));
 }
 
 function scopeOfV4(address: ipaddr.IPv4): AddressScope {
