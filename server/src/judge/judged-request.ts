@@ -1,0 +1,59 @@
+import type { Claims } from "../model/claims.ts";
+import type { Issuer } from "../model/issuer.ts";
+import type { JudgedLink } from "./judged-link.ts";
+
+/** A request as the verdict sees it: plain values, made by the proxy, `VerifyToken` or `explain`. */
+export interface JudgedRequest {
+  /** As received. */
+  readonly method: string;
+  /** After the link's id: begins with `/`, without query, percent-encoding as received. */
+  readonly path: string;
+  /** Without `?`; "" = none. */
+  readonly query: string;
+  /** Values of the `X-Access-Token` lines. */
+  readonly accessTokens: readonly string[];
+  /** Values of the `Authorization` lines. */
+  readonly authorizations: readonly string[];
+  /** Value of `Origin`. */
+  readonly origin: string | undefined;
+  /** IP address. */
+  readonly clientAddress: string;
+}
+
+/** What stage 4 begins with. Each stage adds a field of its own, so that a wrong order does not compile. */
+export interface Routed {
+  readonly link: JudgedLink;
+  readonly request: JudgedRequest;
+}
+
+/** Added by `link-token`: which app calls; `linkToken` = the token's resource name. */
+export interface WithApp {
+  readonly app: { readonly linkToken: string | undefined };
+}
+
+/** A person whose token was verified. */
+export interface User {
+  readonly claims: Claims;
+  readonly issuer: Issuer;
+  readonly kid: string | undefined;
+  /** The token as sent, for `forward_user_token`. */
+  readonly token: string;
+  /** When the token stops being accepted, leeway included: milliseconds since the epoch. Ends live answers. */
+  readonly validUntilMs: number;
+}
+
+/** Added by `user-token`; undefined = anonymous. */
+export interface WithUser {
+  readonly user: User | undefined;
+}
+
+/** Added by `revocation`. */
+export interface WithRevocation {
+  /** When the look-up was made: milliseconds since the epoch. */
+  readonly notRevokedAtMs: number;
+}
+
+/** Added by `authorize`: place in the link's list of the rule that allows. */
+export interface WithRule {
+  readonly ruleIndex: number;
+}
