@@ -1,0 +1,110 @@
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { ConduitError } from "../model/errors.ts";
+import type { Random } from "../random.ts";
+import type { Store } from "../store/store.ts";
+import { compactLog } from "./compact.ts";
+import type { Fleet } from "./fleet.ts";
+import { createFollowedLog } from "./live-log.ts";
+import type { ConfigCursor } from "./resume.ts";
+import type { RingLimits } from "./ring.ts";
+import { createSnapshots } from "./snapshot.ts";
+import { createTail, type Tail } from "./tail.ts";
+import { HEARTBEAT_INTERVAL_MS, type WatchOptions, watchLog } from "./watch.ts";
+
+/** Hands the configuration to the proxies that are connected to this replica. */
+export interface ConfigHub {
+  /** Reads the log's end and begins to follow it. @throws ConduitError `store_unavailable` */
+  start(): Promise<void>;
+  /** Tells every stream to drain and stops following; streams end when their readers have taken what is left. */
+  stop(): Promise<void>;
+  /** Where this replica is in the log. @throws ConduitError `not_ready` before `start` */
+  head(): ConfigCursor;
+  /** A proxy's stream of encoded `WatchConfigResponse`s (watch.ts). */
+  watch(options: WatchOptions): AsyncIterable<Uint8Array>;
+  /** Whether a proxy (resource name) has a stream here. */
+  isConnected(proxyName: string): boolean;
+}
+
+export interface ConfigHubOptions {
+  readonly store: Store;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** For tests. */
+  readonly ringLimits?: RingLimits;
+}
+
+/** Without a notification, changes of other replicas are found after this time. */
+const POLL_INTERVAL_MS = 1_000;
+const COMPACT_INTERVAL_MS = 3_600_000;
+
+/** The hub of one replica. */
+export function createConfigHub({ store, fleet, clock, random, log, ringLimits }: ConfigHubOptions): ConfigHub {
+  const followed = createFollowedLog(clock, (): Tail => tail, ringLimits);
+  const tail = createTail({ store, random, log }, followed.follower);
+  const snapshots = createSnapshots(store, clock);
+  const streams = new Map<string, number>();
+  const endings: (() => void)[] = [];
+  let isFailing = false;
+
+  async function followOn(): Promise<void> {
+    try {
+      await tail.catchUp();
+      isFailing = false;
+    } catch (err) {
+      // Once per outage: it is tried again every second.
+      if (!isFailing) log.warn({ err }, "the configuration log cannot be read; streams go on with what they have");
+      isFailing = true;
+    }
+  }
+
+  function every(intervalMs: number, act: () => void): void {
+    const timer = setInterval(act, intervalMs);
+    timer.unref();
+    endings.push(() => clearInterval(timer));
+  }
+
+  async function compact(): Promise<void> {
+    await compactLog(store, clock).catch((err) => log.warn({ err }, "the configuration log could not be compacted"));
+  }
+
+  async function* watch(options: WatchOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const { proxyName } = options;
+    if (followed.live.epoch === "") throw new ConduitError("not_ready");
+    streams.set(proxyName, (streams.get(proxyName) ?? 0) + 1);
+    try {
+      yield* watchLog(options, followed.live, { fleet, snapshots, clock });
+    } finally {
+      const others = (streams.get(proxyName) ?? 1) - 1;
+      if (others > 0) streams.set(proxyName, others);
+      else streams.delete(proxyName);
+    }
+  }
+
+  return {
+    async start() {
+      await tail.start();
+      endings.push(store.onWake(() => void followOn()));
+      every(POLL_INTERVAL_MS, () => void followOn());
+      every(HEARTBEAT_INTERVAL_MS, () => followed.beat());
+      every(COMPACT_INTERVAL_MS, () => void compact());
+    },
+    async stop() {
+      for (const end of endings.splice(0)) end();
+      followed.drain();
+      // Nothing of ours uses the store after this.
+      await followOn();
+    },
+    head() {
+      const { epoch, ring } = followed.live;
+      if (epoch === "") throw new ConduitError("not_ready");
+      return { epoch, ...positionOf(ring.head()) };
+    },
+    watch,
+    isConnected: (proxyName) => streams.has(proxyName),
+  };
+}
+
+const positionOf = ({ sequence, digest }: Omit<ConfigCursor, "epoch">) => ({ sequence, digest });

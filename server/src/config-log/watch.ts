@@ -1,0 +1,117 @@
+import type { Clock } from "../clock.ts";
+import { ConduitError } from "../model/errors.ts";
+import { keyBytes } from "../sealing/sealing-key.ts";
+import type { Bell } from "./bell.ts";
+import type { Fleet } from "./fleet.ts";
+import { encodeDrain, encodeHello, type SnapshotReason } from "./frames.ts";
+import { type ConfigCursor, type LogView, reasonForSnapshot } from "./resume.ts";
+import type { Ring } from "./ring.ts";
+import type { Snapshots } from "./snapshot.ts";
+
+/** Pause after which a heartbeat comes; a client gives up after three. */
+export const HEARTBEAT_INTERVAL_MS = 10_000;
+/** Readers of a replica that goes away come back elsewhere within this time, spread at random. */
+const RECONNECT_WITHIN_MS = 5_000;
+
+/** Who watches, from where. */
+export interface WatchOptions {
+  /** Resource name of the proxy. */
+  readonly proxyName: string;
+  /** Undefined = it holds nothing. */
+  readonly resumeFrom?: ConfigCursor;
+  /** Ends the stream without an error. */
+  readonly signal: AbortSignal;
+}
+
+/** The log as this replica follows it. Its values change; `bell` rings when they do. */
+export interface LiveLog extends LogView {
+  readonly ring: Ring;
+  readonly bell: Bell;
+  readonly isDraining: boolean;
+  /** Grows with each heartbeat that is due. */
+  readonly heartbeatRound: number;
+  /** Encoded heartbeat at the ring's head, shared by all readers. */
+  heartbeat(): Uint8Array;
+  /** Resolves when everything committed before is in the ring. */
+  catchUp(): Promise<void>;
+}
+
+export interface WatchEffects {
+  readonly fleet: Fleet;
+  readonly snapshots: Snapshots;
+  readonly clock: Clock;
+}
+
+/**
+ * One reader's stream of encoded `WatchConfigResponse`s: Hello, a snapshot if its cursor does not lead on, then one delta
+ * per transaction and heartbeats. The reader is a cursor over the ring, whatever its pace: it costs no memory. One that
+ * falls off the ring, and everyone when a new epoch begins, gets an error and comes back with its cursor; its next Hello
+ * says what follows.
+ * @throws ConduitError `not_ready` (come back: fallen behind, new epoch, drained), `store_unavailable`
+ */
+export async function* watchLog(
+  { proxyName, resumeFrom, signal }: WatchOptions,
+  log: LiveLog,
+  effects: WatchEffects,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  // Another replica may have been quicker: not to be taken for a reader from the future.
+  if (resumeFrom !== undefined && resumeFrom.sequence > log.ring.head().sequence) await log.catchUp();
+  const { epoch } = log;
+  const reason = reasonForSnapshot(resumeFrom, log);
+  yield hello(proxyName, reason, log, effects);
+  let cursor = resumeFrom?.sequence ?? 0n;
+  if (reason !== undefined) {
+    const snapshot = await effects.snapshots.get(epoch, log.ring.base().sequence);
+    if (snapshot.epoch !== epoch) throw comeBack("A new configuration epoch has begun: resume");
+    yield* snapshot.chunks;
+    cursor = snapshot.sequence;
+  }
+  yield* follow(cursor, epoch, log, signal);
+}
+
+async function* follow(
+  start: bigint,
+  epoch: string,
+  log: LiveLog,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let cursor = start;
+  let round = log.heartbeatRound;
+  while (!signal.aborted) {
+    if (log.epoch !== epoch) throw comeBack("A new configuration epoch has begun: resume");
+    if (cursor < log.ring.base().sequence) throw comeBack("The reader has fallen behind the log: resume");
+    const frame = log.ring.after(cursor);
+    if (frame !== undefined) {
+      yield frame.bytes;
+      cursor = frame.sequence;
+    } else if (log.isDraining) {
+      yield encodeDrain(RECONNECT_WITHIN_MS);
+      throw comeBack("This replica is going away: resume elsewhere");
+    } else if (round !== log.heartbeatRound && cursor === log.ring.head().sequence) {
+      round = log.heartbeatRound;
+      yield log.heartbeat();
+    } else {
+      await log.bell.wait(signal);
+    }
+  }
+}
+
+const comeBack = (detail: string): ConduitError => new ConduitError("not_ready", { detail });
+
+function hello(
+  proxy: string,
+  snapshotReason: SnapshotReason | undefined,
+  log: LiveLog,
+  { fleet, clock }: WatchEffects,
+): Uint8Array {
+  return encodeHello({
+    epoch: log.epoch,
+    headSequence: log.ring.head().sequence,
+    snapshotReason,
+    heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+    nowMs: clock.now(),
+    fleetKey: keyBytes(fleet.fleetKey),
+    installationId: fleet.installationId,
+    proxy,
+  });
+}

@@ -1,0 +1,48 @@
+import { and, asc, eq, sql } from "drizzle-orm";
+import type { EncodedResource } from "../model/config-digest.ts";
+import type { ConfigResourceKind } from "../model/config-resource.ts";
+import { FLEET } from "./config-head.ts";
+import type { Reader, Tx } from "./database.ts";
+import { configCurrent } from "./schema.ts";
+
+/** Which resource. */
+export interface ResourceKey {
+  readonly kind: ConfigResourceKind;
+  readonly name: string;
+}
+
+const columns = {
+  kind: configCurrent.kind,
+  name: configCurrent.name,
+  version: configCurrent.version,
+  payload: configCurrent.payload,
+};
+const order = [asc(configCurrent.kind), asc(configCurrent.name)];
+
+/** Those of these resources that exist, locked until the transaction ends, in one order so that nobody waits in a circle. */
+export function lockConfigCurrent(tx: Tx, keys: readonly ResourceKey[]): Promise<EncodedResource[]> {
+  const wanted = JSON.stringify(keys.map(({ kind, name }) => ({ kind, name })));
+  const isWanted = sql`(${configCurrent.kind}, ${configCurrent.name}) in
+    (select k.kind, k.name from jsonb_to_recordset(${wanted}::jsonb) as k(kind text, name text))`;
+  const rows = tx
+    .select(columns)
+    .from(configCurrent)
+    .where(and(eq(configCurrent.fleet, FLEET), isWanted));
+  return rows.orderBy(...order).for("update");
+}
+
+/** All resources in pages, after a key (undefined = from the first). */
+export function readConfigCurrent(
+  reader: Reader,
+  after: ResourceKey | undefined,
+  limit: number,
+): Promise<EncodedResource[]> {
+  const isAfter = after && sql`(${configCurrent.kind}, ${configCurrent.name}) > (${after.kind}, ${after.name})`;
+  const page = and(eq(configCurrent.fleet, FLEET), isAfter);
+  return reader
+    .select(columns)
+    .from(configCurrent)
+    .where(page)
+    .orderBy(...order)
+    .limit(limit);
+}
