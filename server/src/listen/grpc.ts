@@ -1,4 +1,4 @@
-import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
+import { logVerbosity, Server, ServerCredentials, type sendUnaryData, setLogVerbosity } from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import { urlHost } from "../model/address.ts";
 import { ANSWER_MAX_BYTES, type Api, REQUEST_MAX_BYTES } from "./api.ts";
@@ -38,6 +38,8 @@ const SERVER_OPTIONS = {
 export async function listenGrpc(options: GrpcListenerOptions): Promise<Listener> {
   const { api, health, clock } = options;
   const stopping = new AbortController();
+  // It prints to stderr by itself, bind errors among others, which are thrown as well.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server(SERVER_OPTIONS);
   const interceptors = [...api.interceptors, callBounds({ stopping: stopping.signal })];
   const { gate, authenticate } = api;

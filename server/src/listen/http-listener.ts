@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type ServerOptions } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
-import { drainHttp } from "./drain.ts";
+import { drainOf } from "./drain.ts";
 import { bind, type ListenAddress, type Listener } from "./port.ts";
 
 /** PEM texts: the certificate chain and its key. */
@@ -34,18 +34,23 @@ export interface HttpListenerOptions extends ListenAddress {
   readonly onDrain?: () => void;
 }
 
+/** A peer that does not finish its handshake must not hold a socket, or a drain, for Node's two minutes. */
+const TLS_OPTIONS = { handshakeTimeout: 10_000, minVersion: "TLSv1.2" } as const;
+
 /** An HTTP/1.1 server that accepts connections. @throws ExitError (3) when it cannot bind */
 export async function listenHttp(options: HttpListenerOptions): Promise<Listener> {
   const { tls, serverOptions = {}, handlers } = options;
-  const server = tls === undefined ? createServer(serverOptions) : createTlsServer({ ...serverOptions, ...tls });
+  const server =
+    tls === undefined ? createServer(serverOptions) : createTlsServer({ ...serverOptions, ...TLS_OPTIONS, ...tls });
   if (options.maxHeadersCount !== undefined) server.maxHeadersCount = options.maxHeadersCount;
+  const drain = drainOf(server, tls !== undefined);
   for (const [event, handler] of Object.entries(handlers)) server.on(event, handler);
   const address = await bind(server, options);
   return {
     address,
     drain: (graceMs) => {
       options.onDrain?.();
-      return drainHttp(server, graceMs);
+      return drain(graceMs);
     },
   };
 }
