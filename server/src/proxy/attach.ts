@@ -1,0 +1,93 @@
+import type { WithRule, WithUser } from "../judge/judged-request.ts";
+import { Refusal, refuseToken } from "../judge/refusal.ts";
+import { claimInvalid } from "../jwt/token-fault.ts";
+import { ConduitError } from "../model/errors.ts";
+import { readClaim } from "../policy/claims.ts";
+import type { CompiledClaimHeader } from "./attach-plan.ts";
+import { claimHeaderValue } from "./claim-header-value.ts";
+import { canonicalName, connectionListed } from "./header-rules.ts";
+import { refuseMissingClaim } from "./missing-claim.ts";
+import type { Accepted, WithLimits, WithLink, WithOutgoing } from "./stage-values.ts";
+
+type Judged = Accepted & WithLink & WithUser & WithRule & WithLimits;
+
+/**
+ * Stage 9, attach: strips what only the proxy may send, adds credential, claims and tracing (contract.md 5). Opens the
+ * request's body. Refuses with `bad_request`, `loop_detected`, `token_claim_missing`, `token_claim_invalid`.
+ * @param pseudonym this installation's name in `Via`
+ */
+export function attach<R extends Judged>(limited: R, pseudonym: string): (R & WithOutgoing) | Refusal {
+  const { incoming, head, target, served, request, bodyLength } = limited;
+  const { attach: plan, judged } = served;
+  if (head.via.some((value) => value.includes(pseudonym))) return new Refusal("loop_detected");
+  if (plan.ownQueryNames.size > 0) checkQuery(request.query, plan.ownQueryNames);
+  const headerLines = keptLines(limited);
+  plan.credential.addHeaders(headerLines);
+  for (const header of plan.claimHeaders) {
+    const refusal = addClaim(headerLines, header, limited);
+    if (refusal !== undefined) return refusal;
+  }
+  addOwn(headerLines, limited, pseudonym);
+  const path = `${plan.basePath}${request.path}${plan.credential.addQuery(target.query)}`;
+  const body = bodyLength === 0 ? undefined : incoming.body.open(judged.link.requestBodyMaxBytes);
+  return { ...limited, outgoing: { method: incoming.method, path, headerLines, body } };
+}
+
+/** The client's header lines that pass. */
+function keptLines({ incoming, head, served }: Judged): string[] {
+  const { isStripped } = served.attach;
+  const { headerLines } = incoming;
+  const { names } = head;
+  const listed = head.connection.length === 0 ? [] : connectionListed(head.connection);
+  const kept: string[] = [];
+  for (let at = 0; at < names.length; at += 1) {
+    const name = canonicalName(names[at] as string);
+    if (isStripped(name) || listed.includes(name)) continue;
+    kept.push(headerLines[2 * at] as string, headerLines[2 * at + 1] as string);
+  }
+  return kept;
+}
+
+/** The upstream may take the client's copy instead of ours, whichever it reads first. */
+function checkQuery(query: string, ownNames: ReadonlySet<string>): void {
+  for (const name of new URLSearchParams(query).keys()) {
+    if (ownNames.has(name)) {
+      throw new ConduitError("bad_request", {
+        detail: "A query parameter has the name of one that the link adds itself",
+      });
+    }
+  }
+}
+
+function addClaim(headerLines: string[], plan: CompiledClaimHeader, judged: Judged): Refusal | undefined {
+  const [first] = plan.claims;
+  const claims = judged.user?.claims;
+  for (const { name, path } of claims === undefined ? [] : plan.claims) {
+    const claim = readClaim(claims ?? {}, path);
+    if (claim === undefined) continue;
+    const result = claimHeaderValue(claim);
+    if ("problem" in result) return refuseToken(claimInvalid(name, result.problem));
+    headerLines.push(plan.header, result.value);
+    return undefined;
+  }
+  return plan.isRequired ? refuseMissingClaim(judged, first.name) : undefined;
+}
+
+function addOwn(headerLines: string[], judged: Judged, pseudonym: string): void {
+  const { served, user, requestId, head, bodyLength } = judged;
+  const { userToken, sendForwarded } = served.attach;
+  if (userToken !== undefined && user !== undefined) {
+    headerLines.push(userToken.header, `${userToken.prefix}${user.token}`);
+  }
+  headerLines.push("X-Request-ID", requestId, "Via", `1.1 ${pseudonym}`);
+  if (sendForwarded) headerLines.push("Forwarded", forwarded(judged));
+  const [length] = head.contentLength;
+  if (bodyLength !== 0 && length !== undefined) headerLines.push("Content-Length", length);
+}
+
+/** RFC 7239 4, 6: IPv6 addresses and hosts with ports stand in quotes. */
+function forwarded({ clientAddress, target, incoming }: Accepted): string {
+  const address = clientAddress.includes(":") ? `"[${clientAddress}]"` : clientAddress;
+  const host = /^[A-Za-z0-9._-]+$/.test(target.host) ? target.host : `"${target.host}"`;
+  return `for=${address};host=${host};proto=${incoming.isTls ? "https" : "http"}`;
+}

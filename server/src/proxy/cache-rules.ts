@@ -1,0 +1,28 @@
+/** Header fields about caches other than the browser's, dropped with the rest of the shared-cache rules. */
+export const SHARED_CACHE_NAMES: ReadonlySet<string> = new Set(["cdn-cache-control", "surrogate-control"]);
+
+/** What makes two answers of a link differ: the credentials, and the page that asks. */
+const VARIES = ["Authorization", "X-Access-Token", "Origin"];
+
+/** Commas outside quotes: RFC 9110 5.6.1. */
+const LIST_COMMA = /,(?=(?:[^"]*"[^"]*")*[^"]*$)/;
+
+/** `Cache-Control` for private caches only: one user's answer must not be served to another (S26). */
+export function privateCacheControl(value: string | undefined): string {
+  const kept = directivesOf(value).filter((directive) => !/^(?:public|private|s-maxage)(?:\s*=|$)/i.test(directive));
+  return [...kept, "private"].join(", ");
+}
+
+/** `Vary` with what distinguishes users and pages. */
+export function privateVary(value: string | undefined): string {
+  const names = directivesOf(value);
+  if (names.includes("*")) return "*";
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  return [...names, ...VARIES.filter((name) => !known.has(name.toLowerCase()))].join(", ");
+}
+
+const directivesOf = (value: string | undefined): string[] =>
+  (value ?? "")
+    .split(LIST_COMMA)
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== "");

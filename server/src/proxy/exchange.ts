@@ -1,0 +1,76 @@
+import type { Readable } from "node:stream";
+
+/** A request as the stages see it: plain values, read once by `http-adapter.ts`. */
+export interface ProxyRequest {
+  readonly method: string;
+  /** Request target exactly as received. */
+  readonly target: string;
+  /** `1.1` or `1.0`. */
+  readonly httpVersion: string;
+  /** Name, value, name, value … exactly as received (latin1). */
+  readonly headerLines: readonly string[];
+  /** Address of the TCP peer. */
+  readonly peerAddress: string;
+  readonly isTls: boolean;
+  readonly body: RequestBody;
+}
+
+/** The body of a request, not read yet. */
+export interface RequestBody {
+  /**
+   * Starts reading, once; only now does a client that sent `Expect: 100-continue` get its 100. The stream fails with
+   * `ConduitError`: `body_too_large` beyond `maxBytes`, `request_timeout`, `bad_request` (framing, client gone).
+   * Destroying it leaves the client's connection alone.
+   */
+  open(maxBytes: number): Readable;
+  /** Body bytes received so far. */
+  readonly receivedBytes: number;
+}
+
+/** Head of an answer. */
+export interface AnswerHead {
+  readonly status: number;
+  /** Name, value, name, value … as they will be sent. */
+  readonly headerLines: readonly string[];
+}
+
+/** A body that arrives while it is being sent (an upstream's). */
+export interface AnswerBody {
+  /** Hands everything to the receiver from now on, what has arrived already included. */
+  flowTo(receiver: BodyReceiver): void;
+  /** The receiver can take more after `write` had returned false. */
+  resume(): void;
+  /** The client is gone or the answer was refused: the upstream's socket is closed, nothing more is delivered. */
+  abort(): void;
+}
+
+/** Where an answer's body goes. */
+export interface BodyReceiver {
+  /** False = wait for `resume` before the next one. */
+  write(chunk: Uint8Array): boolean;
+  /** The body is complete. */
+  end(lastChunk?: Uint8Array): void;
+  /** The rest will never come: the answer must end visibly broken, not shorter. */
+  fail(cause: Error): void;
+}
+
+/** What became of an answer. */
+export interface AnswerEnd {
+  readonly sentBytes: number;
+  /** The client went away before it had everything. */
+  readonly isClientGone: boolean;
+  /** Why the body broke off on the upstream's side. */
+  readonly failure?: Error;
+}
+
+/** Where a request's one answer goes. */
+export interface AnswerSink {
+  /** True once the client has gone away: nothing can be answered. */
+  readonly isGone: boolean;
+  /** Called once when the client goes away before the answer is complete; replaces the listener before. */
+  onGone(listener: () => void): void;
+  /** Sends an answer that is complete already. `body` is left out for HEAD. */
+  send(head: AnswerHead, body: string): Promise<AnswerEnd>;
+  /** Sends an answer whose body is still coming. */
+  stream(head: AnswerHead, body: AnswerBody): Promise<AnswerEnd>;
+}

@@ -1,0 +1,72 @@
+/** RFC 9110 7.6.1: these speak about one connection only. `Connection` names more of them. */
+const HOP_BY_HOP = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"];
+
+/** A header's name as upstreams compare it: CGI and many frameworks make `X_User_ID` and `X-User-ID` one name. */
+export function canonicalName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.includes("_") ? lower.replaceAll("_", "-") : lower;
+}
+
+/** Request headers that only the proxy may send (contract.md 5), by canonical name. */
+const STRIPPED = new Set([
+  ...HOP_BY_HOP,
+  "expect",
+  "host",
+  "content-length",
+  "authorization",
+  "x-access-token",
+  "x-debug-jwt",
+  "cookie",
+  "cookie2",
+  "forwarded",
+  "x-real-ip",
+  "true-client-ip",
+  "cf-connecting-ip",
+  "cf-connecting-ipv6",
+  "fastly-client-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-original-forwarded-for",
+  "x-request-id",
+  // Frameworks that obey these would do another thing than the one that was judged.
+  "x-http-method-override",
+  "x-http-method",
+  "x-method-override",
+  "x-original-method",
+  "x-original-url",
+  "x-rewrite-url",
+]);
+const STRIPPED_PREFIXES = ["proxy-", "x-conduit-", "x-user-", "x-tenant-", "x-forwarded-"];
+
+/** Whether a request header of this canonical name is the proxy's to send, whatever the link. */
+export const isProxysOwn = (name: string): boolean =>
+  STRIPPED.has(name) || STRIPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
+
+/** Names that neither an injection nor a claim header may have: they frame or route the message. */
+export const isFramingName = (name: string): boolean =>
+  HOP_BY_HOP.includes(name) || ["host", "content-length", "expect", "via", "x-request-id"].includes(name);
+
+/** Canonical names in the values of `Connection` lines. */
+export const connectionListed = (values: readonly string[]): readonly string[] =>
+  values.flatMap((value) => value.split(",").map((name) => canonicalName(name.trim())));
+
+/** Response headers that never reach a client, by lower-case name (contract.md 5). */
+const DROPPED = new Set([...HOP_BY_HOP, "x-request-id", "x-content-type-options"]);
+
+/** Set for every path on the origin, which links share: one link's upstream would act on the others' pages (S26). */
+const DROPPED_SHARED_ORIGIN = new Set([
+  "set-cookie",
+  "set-cookie2",
+  "clear-site-data",
+  "strict-transport-security",
+  "alt-svc",
+  "service-worker-allowed",
+  "refresh",
+  "report-to",
+  "nel",
+]);
+const DROPPED_PREFIXES = ["x-conduit-", "access-control-", "proxy-"];
+
+/** Whether an upstream's response header of this lower-case name is kept from clients of every link. */
+export const isDroppedFromAnswer = (name: string): boolean =>
+  DROPPED.has(name) || DROPPED_SHARED_ORIGIN.has(name) || DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));

@@ -1,0 +1,96 @@
+import type { Injection } from "../model/link.ts";
+import type { SecretText } from "../model/secret-text.ts";
+
+/** What stands in place of a credential that an upstream sends back. */
+const BLANK = "[hidden]";
+
+/** Shorter values would blank ordinary text by accident; a credential that short protects nothing. */
+const BLANKED_MIN_LENGTH = 6;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these end or cut a header line
+const NOT_IN_HEADER = /[\x00-\x08\x0a-\x1f\x7f]/;
+
+/**
+ * The credentials of one link, ready to be added to requests. Their values live in private fields: logged or turned to
+ * JSON by mistake, it prints `[secret]`.
+ */
+export class HiddenCredential {
+  /** Lower-case names of the headers it writes. */
+  readonly headerNames: readonly string[];
+  /** Decoded names of the query parameters it writes. */
+  readonly queryNames: readonly string[];
+  readonly #headerLines: readonly string[];
+  readonly #query: string;
+  /** Every spelling in which a value could come back. */
+  readonly #echoes: readonly string[];
+
+  /** @throws TypeError when a value cannot be sent: the link is rejected, its text says which injection */
+  constructor(injections: readonly Injection[], secretOf: (name: string) => SecretText) {
+    const opened = injections.map((injection) => open(injection, secretOf(injection.secret).reveal()));
+    const lines = opened.flatMap((it) => (it.header === undefined ? [] : [it.header]));
+    this.#headerLines = lines.flat();
+    this.headerNames = lines.map(([name]) => name.toLowerCase());
+    const query = opened.flatMap((it) => (it.query === undefined ? [] : [it.query]));
+    this.#query = query.map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
+    this.queryNames = query.map(([name]) => name);
+    const echoes = new Set(opened.flatMap((it) => it.echoes).filter((text) => text.length >= BLANKED_MIN_LENGTH));
+    // The longest first: a value that holds another is blanked whole.
+    this.#echoes = [...echoes].sort((a, b) => b.length - a.length);
+  }
+
+  /** Appends its header lines. */
+  addHeaders(headerLines: string[]): void {
+    for (const text of this.#headerLines) headerLines.push(text);
+  }
+
+  /** The query with its parameters; `query` is "" or begins with `?`. */
+  addQuery(query: string): string {
+    if (this.#query === "") return query;
+    return query.length <= 1 ? `?${this.#query}` : `${query}&${this.#query}`;
+  }
+
+  /** The text without any of its values: what an upstream echoes never reaches a client (S17). */
+  blank(text: string): string {
+    let blanked = text;
+    for (const echo of this.#echoes) if (blanked.includes(echo)) blanked = blanked.replaceAll(echo, BLANK);
+    return blanked;
+  }
+
+  toJSON(): string {
+    return "[secret]";
+  }
+}
+
+interface Opened {
+  readonly header?: readonly [name: string, value: string];
+  readonly query?: readonly [name: string, value: string];
+  readonly echoes: readonly string[];
+}
+
+function open(injection: Injection, value: string): Opened {
+  const bytes = latin1(value);
+  const echoes = [bytes, value, encodeURIComponent(value)];
+  switch (injection.kind) {
+    case "header":
+      return { header: headerLine(injection.name, `${latin1(injection.prefix)}${bytes}`), echoes };
+    case "bearer":
+      return { header: headerLine("Authorization", `Bearer ${bytes}`), echoes };
+    case "basic": {
+      // RFC 7617 2: a colon would move the border between name and password.
+      if (injection.name.includes(":")) throw new TypeError("injection basic: the user name must not contain a colon");
+      const pair = Buffer.from(`${injection.name}:${value}`, "utf8").toString("base64");
+      return { header: headerLine("Authorization", `Basic ${pair}`), echoes: [...echoes, pair] };
+    }
+    case "query":
+      return { query: [injection.name, value], echoes };
+  }
+}
+
+function headerLine(name: string, value: string): readonly [string, string] {
+  // A line break in a secret would write further headers.
+  if (NOT_IN_HEADER.test(value)) throw new TypeError(`injection ${name}: the value has characters no header may hold`);
+  return [name, value];
+}
+
+/** UTF-8 as the one-character-per-byte text that header lines are made of. */
+const latin1 = (text: string): string => Buffer.from(text, "utf8").toString("latin1");

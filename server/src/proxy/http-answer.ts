@@ -1,0 +1,159 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ConduitError } from "../model/errors.ts";
+import type { AnswerBody, AnswerEnd, AnswerHead, AnswerSink, BodyReceiver } from "./exchange.ts";
+import type { HttpBody } from "./http-body.ts";
+
+/** What is read of a body nobody wants, so that the client sees its answer before the connection closes (S3). */
+const DRAIN_MAX_BYTES = 256 * 1024;
+const DRAIN_MAX_MS = 2_000;
+
+/** The one answer to a `node:http` request. */
+export class HttpAnswer implements AnswerSink, BodyReceiver {
+  readonly #incoming: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #requestBody: HttpBody;
+  readonly #ended: Promise<AnswerEnd>;
+  #resolveEnd!: (end: AnswerEnd) => void;
+  #onGone: (() => void) | undefined;
+  #source: AnswerBody | undefined;
+  #sentBytes = 0;
+  #failure: Error | undefined;
+  #isOver = false;
+  #afterwards: (() => void) | undefined;
+
+  constructor(incoming: IncomingMessage, response: ServerResponse, requestBody: HttpBody) {
+    this.#incoming = incoming;
+    this.#response = response;
+    this.#requestBody = requestBody;
+    this.#ended = new Promise((resolve) => {
+      this.#resolveEnd = resolve;
+    });
+    response.on("close", () => this.#close());
+  }
+
+  get isGone(): boolean {
+    return this.#response.destroyed || this.#isOver;
+  }
+
+  /** Whether the request was read to its end: what the parser trips over now belongs to another one. */
+  get isRequestComplete(): boolean {
+    return this.#incoming.complete;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  onGone(listener: () => void): void {
+    this.#onGone = listener;
+  }
+
+  /** Called once when the answer is complete; the connection must not serve another request then. */
+  closeAfterwards(then: () => void): void {
+    this.#afterwards = then;
+    this.#response.shouldKeepAlive = false;
+  }
+
+  send(head: AnswerHead, body: string): Promise<AnswerEnd> {
+    this.#sentBytes = body.length;
+    const response = this.#response;
+    const unread = this.#unreadBody();
+    if (unread === "none") {
+      response.writeHead(head.status, head.headerLines as string[]).end(body);
+      return this.#ended;
+    }
+    if (unread !== "small") response.shouldKeepAlive = false;
+    response.writeHead(head.status, head.headerLines as string[]);
+    if (unread === "awaited") response.end(body);
+    else {
+      // The whole answer leaves now, its end only when the client has stopped sending: closing a socket with unread bytes
+      // makes the kernel reset it, and the client would lose the answer.
+      response.flushHeaders();
+      if (body !== "") response.write(body);
+      this.#drainRequest(() => response.end());
+    }
+    return this.#ended;
+  }
+
+  stream(head: AnswerHead, body: AnswerBody): Promise<AnswerEnd> {
+    const response = this.#response;
+    try {
+      response.writeHead(head.status, head.headerLines as string[]);
+    } catch (cause) {
+      // Node refuses header values that the upstream's parser let pass; nothing has been sent yet.
+      throw new ConduitError("upstream_invalid", { cause });
+    }
+    this.#source = body;
+    body.flowTo(this);
+    if (!this.#isOver && !response.writableEnded) {
+      // Nothing to send yet (SSE): the head must not wait for it.
+      response.flushHeaders();
+      response.on("drain", () => body.resume());
+    }
+    return this.#ended;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#sentBytes += chunk.length;
+    return this.#response.write(chunk);
+  }
+
+  end(lastChunk?: Uint8Array): void {
+    if (lastChunk === undefined) this.#response.end();
+    else {
+      this.#sentBytes += lastChunk.length;
+      this.#response.end(lastChunk);
+    }
+    if (!this.#incoming.complete) this.#drainRequest(() => undefined);
+  }
+
+  fail(cause: Error): void {
+    this.#failure = cause;
+    this.#response.destroy();
+  }
+
+  #close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const failure = this.#failure;
+    const isClientGone = failure === undefined && !this.#response.writableFinished;
+    this.#resolveEnd({ sentBytes: this.#sentBytes, isClientGone, ...(failure !== undefined && { failure }) });
+    if (isClientGone) {
+      this.#onGone?.();
+      this.#source?.abort();
+    }
+    this.#afterwards?.();
+  }
+
+  /** `awaited`: the client holds it back until it gets 100 Continue. */
+  #unreadBody(): "none" | "awaited" | "small" | "large" {
+    const { complete, headers } = this.#incoming;
+    if (complete) return "none";
+    const isFramed = headers["transfer-encoding"] !== undefined;
+    const length = Number(headers["content-length"] ?? 0);
+    if (!isFramed && length === 0) return "none";
+    if (this.#requestBody.isAwaited) return "awaited";
+    return isFramed || length > DRAIN_MAX_BYTES ? "large" : "small";
+  }
+
+  /** Reads and forgets the rest of the request within bounds; beyond, the connection is closed, never parsed on. */
+  #drainRequest(done: () => void): void {
+    const incoming = this.#incoming;
+    const { socket } = incoming;
+    let drained = 0;
+    const stop = (mustClose: boolean) => {
+      clearTimeout(timer);
+      incoming.off("data", onData).off("end", onEnd).off("close", onEnd);
+      done();
+      if (mustClose) socket.destroySoon();
+    };
+    const onEnd = () => stop(false);
+    const onData = (chunk: Buffer) => {
+      drained += chunk.length;
+      if (drained > DRAIN_MAX_BYTES) stop(true);
+    };
+    const timer = setTimeout(() => stop(true), DRAIN_MAX_MS);
+    incoming.on("data", onData).on("end", onEnd).on("close", onEnd);
+    incoming.resume();
+  }
+}

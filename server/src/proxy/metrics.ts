@@ -1,0 +1,72 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+/** What is measured of one finished request. */
+export interface MeasuredRequest {
+  /** Link id; "" = no such link. */
+  readonly linkId: string;
+  /** `ok`, or the code of the refusal. */
+  readonly outcome: string;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
+/** Prometheus metrics of the data plane. */
+export interface ProxyMetrics {
+  began(): void;
+  finished(request: MeasuredRequest): void;
+}
+
+const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** Series of one counter kept by name; later links are counted together. Bounds what a scrape carries. */
+const SERIES_MAX = 10_000;
+
+/** Registers the data plane's metrics. Requests are tallied in plain numbers and handed over at each scrape. */
+export function createProxyMetrics(registry: Registry): ProxyMetrics {
+  const tallies = new Map<string, { readonly labels: Record<string, string>; requests: number }>();
+  let inFlight = 0;
+  new Counter({
+    name: "conduit_proxy_requests_total",
+    help: "Answered requests by link, outcome (ok or the refusal's code) and status class",
+    labelNames: ["link", "outcome", "status_class"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, requests } of tallies.values()) this.inc(labels, requests);
+    },
+  });
+  new Gauge({
+    name: "conduit_proxy_requests_in_flight",
+    help: "Requests being answered",
+    registers: [registry],
+    collect() {
+      this.set(inFlight);
+    },
+  });
+  const duration = new Histogram({
+    name: "conduit_proxy_request_duration_seconds",
+    help: "From the request's head to the answer's last byte",
+    buckets: BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  return {
+    began() {
+      inFlight += 1;
+    },
+    finished({ linkId, outcome, status, durationMs }) {
+      inFlight -= 1;
+      duration.observe(durationMs / 1000);
+      const statusClass = `${Math.floor(status / 100)}xx`;
+      const key = `${linkId}\n${outcome}\n${statusClass}`;
+      const tally = tallies.get(key) ?? addTally(key, { link: linkId, outcome, status_class: statusClass });
+      tally.requests += 1;
+    },
+  };
+
+  function addTally(key: string, labels: Record<string, string>) {
+    const isFull = tallies.size >= SERIES_MAX && labels.link !== "";
+    const shared = isFull ? `\n${labels.outcome}\n${labels.status_class}` : key;
+    const tally = tallies.get(shared) ?? { labels: isFull ? { ...labels, link: "" } : labels, requests: 0 };
+    tallies.set(shared, tally);
+    return tally;
+  }
+}

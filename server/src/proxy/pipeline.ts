@@ -1,0 +1,100 @@
+import type { Clock } from "../clock.ts";
+import { Refusal } from "../judge/refusal.ts";
+import type { Log } from "../log.ts";
+import type { Random } from "../random.ts";
+import { accept } from "./accept.ts";
+import { attach } from "./attach.ts";
+import { authorize } from "./authorize.ts";
+import type { ClientAddress } from "./client-address.ts";
+import { cors } from "./cors.ts";
+import type { AnswerEnd } from "./exchange.ts";
+import { forward } from "./forward.ts";
+import type { Serve } from "./http-adapter.ts";
+import { limit } from "./limit.ts";
+import type { LimitTable } from "./limit-table.ts";
+import { linkToken } from "./link-token.ts";
+import {
+  beginProgress,
+  finishedOf,
+  NOTHING_SENT,
+  type Progress,
+  refusalOf,
+  refuse,
+  refuseUnrouted,
+  sendPreflight,
+} from "./progress.ts";
+import { type Recorders, record } from "./record.ts";
+import { respond } from "./respond.ts";
+import { revocation } from "./revocation.ts";
+import { route } from "./route.ts";
+import type { ServedConfig } from "./served-link.ts";
+import type { UpstreamPools } from "./upstream/pools.ts";
+import { userToken } from "./user-token.ts";
+
+/** What the stages need from outside. */
+export interface PipelineParts {
+  readonly config: ServedConfig;
+  readonly clientAddress: ClientAddress;
+  readonly limits: LimitTable;
+  readonly pools: UpstreamPools;
+  readonly recorders: Recorders;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** The proxy: from a request to its one answer, recorded once (design.md 8). */
+export function createPipeline(parts: PipelineParts): Serve {
+  return async (request, sink) => {
+    const progress = beginProgress(parts.random.uuid(), request, sink, parts.clock.monotonic());
+    parts.recorders.metrics.began();
+    let end = NOTHING_SENT;
+    try {
+      end = await serve(progress, parts);
+    } catch (cause) {
+      progress.abort?.();
+      end = await refuse(progress, refusalOf(cause, progress, parts.log));
+    } finally {
+      record(finishedOf(progress, end), parts.recorders);
+    }
+  };
+}
+
+/** The stages in their order; the first that refuses answers. */
+async function serve(progress: Progress, parts: PipelineParts): Promise<AnswerEnd> {
+  const { clock, config } = parts;
+  const accepted = accept(progress.request, progress.requestId, parts.clientAddress);
+  progress.accepted = accepted;
+  const routed = route(accepted, config);
+  if (routed instanceof Refusal) return await refuseUnrouted(progress, accepted, routed);
+  progress.served = routed.served;
+  const crossOrigin = cors(routed);
+  progress.corsLines = crossOrigin.cors.lines;
+  if (crossOrigin.cors.preflight !== undefined) return await sendPreflight(progress, crossOrigin.cors.preflight);
+  const fromApp = linkToken(crossOrigin, clock);
+  if (fromApp instanceof Refusal) return await refuse(progress, fromApp);
+  const verdict = userToken(fromApp, clock);
+  const fromUser = verdict instanceof Promise ? await verdict : verdict;
+  if (fromUser instanceof Refusal) return await refuse(progress, fromUser);
+  progress.user = fromUser.user;
+  const current = revocation(fromUser, config.revocations, clock);
+  if (current instanceof Refusal) return await refuse(progress, current);
+  const authorized = authorize(current);
+  if (authorized instanceof Refusal) return await refuse(progress, authorized);
+  const limited = limit(authorized, parts.limits);
+  if (limited instanceof Refusal) return await refuse(progress, limited);
+  progress.limitLines = limited.limitLines;
+  if ("refusal" in limited) return await refuse(progress, limited.refusal, limited.retryAfterSeconds);
+  const attached = attach(limited, config.pseudonym);
+  if (attached instanceof Refusal) return await refuse(progress, attached);
+  const forwarding = forward(attached, parts.pools);
+  progress.abort = () => forwarding.abort();
+  progress.sink.onGone(progress.abort);
+  const responded = respond(await forwarding.arrived);
+  if (responded instanceof Refusal) {
+    forwarding.abort();
+    return await refuse(progress, responded);
+  }
+  progress.status = responded.answer.status;
+  return await progress.sink.stream(responded.answer, responded.upstreamAnswer.body);
+}

@@ -1,0 +1,130 @@
+import type { User } from "../judge/judged-request.ts";
+import { Refusal } from "../judge/refusal.ts";
+import type { Log } from "../log.ts";
+import { ConduitError } from "../model/errors.ts";
+import { ANY_ORIGIN, corsLines, isPreflight } from "./cors-plan.ts";
+import type { AnswerEnd, AnswerSink, ProxyRequest } from "./exchange.ts";
+import type { FinishedRequest } from "./record.ts";
+import { type RefusalContext, refusalAnswer } from "./refusal-answer.ts";
+import type { ServedLink } from "./served-link.ts";
+import type { Accepted } from "./stage-values.ts";
+
+/** What is known of a request so far: what its answer says besides the body, and what is recorded of it. */
+export interface Progress {
+  readonly requestId: string;
+  readonly request: ProxyRequest;
+  readonly sink: AnswerSink;
+  /** Monotonic clock. */
+  readonly startMs: number;
+  accepted: Accepted | undefined;
+  served: ServedLink | undefined;
+  user: User | undefined;
+  corsLines: readonly string[];
+  limitLines: readonly string[];
+  isPreflight: boolean;
+  status: number;
+  outcome: string;
+  /** Gives up what the upstream is doing. */
+  abort: (() => void) | undefined;
+}
+
+export const NOTHING_SENT: AnswerEnd = { sentBytes: 0, isClientGone: true };
+
+const OPEN_LINES = corsLines(ANY_ORIGIN, undefined);
+
+export function beginProgress(requestId: string, request: ProxyRequest, sink: AnswerSink, startMs: number): Progress {
+  return {
+    requestId,
+    request,
+    sink,
+    startMs,
+    accepted: undefined,
+    served: undefined,
+    user: undefined,
+    // Before a link is found, answers say what an open link's would: the page must be able to read them.
+    corsLines: OPEN_LINES,
+    limitLines: [],
+    isPreflight: false,
+    status: 0,
+    outcome: "ok",
+    abort: undefined,
+  };
+}
+
+/** Sends a refusal, unless the client is gone. */
+export async function refuse(progress: Progress, refusal: Refusal, retryAfterSeconds?: number): Promise<AnswerEnd> {
+  if (progress.sink.isGone) return NOTHING_SENT;
+  progress.outcome = refusal.code;
+  const base = contextOf(progress);
+  const context = retryAfterSeconds === undefined ? base : { ...base, retryAfterSeconds };
+  const { head, body } = refusalAnswer(refusal, context);
+  progress.status = head.status;
+  return await progress.sink.send(head, body);
+}
+
+function contextOf({ requestId, request, accepted, served, corsLines: lines, limitLines }: Progress): RefusalContext {
+  return {
+    requestId,
+    linkId: served?.judged.id ?? "",
+    corsLines: lines,
+    limitLines,
+    debug: debugOf(accepted, served),
+    isHead: request.method === "HEAD",
+    mustClose: accepted === undefined,
+  };
+}
+
+/** `X-Debug-JWT: true` opens `jwt_error` where the link is for development; elsewhere the answer says what to do. */
+function debugOf(accepted: Accepted | undefined, served: ServedLink | undefined): RefusalContext["debug"] {
+  if (accepted === undefined || served === undefined || accepted.head.debugJwt.length === 0) return "none";
+  const isAsked = accepted.head.debugJwt.some((value) => value.trim().toLowerCase() === "true");
+  return isAsked && served.judged.link.debug === "ON" ? "allowed" : "denied";
+}
+
+/** Refuses a request without a link, or answers its preflight: else a page could not read why its request was refused. */
+export function refuseUnrouted(progress: Progress, accepted: Accepted, refusal: Refusal): Promise<AnswerEnd> {
+  const { incoming, head } = accepted;
+  const isAsked = isPreflight(incoming.method, head.origin, head.requestedMethod);
+  return isAsked ? sendPreflight(progress, ANY_ORIGIN.preflightLines) : refuse(progress, refusal);
+}
+
+/** Answers a preflight: 204, whatever the link would say of the request itself. */
+export function sendPreflight(progress: Progress, preflightLines: readonly string[]): Promise<AnswerEnd> {
+  progress.isPreflight = true;
+  progress.status = 204;
+  const headerLines = ["X-Request-ID", progress.requestId, ...progress.corsLines, ...preflightLines];
+  return progress.sink.send({ status: 204, headerLines }, "");
+}
+
+/** The refusal for what a stage threw. Anything but a `ConduitError` is a fault of ours: the log says which. */
+export function refusalOf(cause: unknown, { requestId }: Progress, log: Log): Refusal {
+  if (cause instanceof ConduitError) return new Refusal(cause.code, { detail: cause.detail });
+  log.error({ request_id: requestId, err: cause }, "a request failed by a fault of the proxy");
+  return new Refusal("internal");
+}
+
+/** What `record` is told. */
+export function finishedOf(progress: Progress, end: AnswerEnd): FinishedRequest {
+  const { request, accepted, served, user } = progress;
+  const isUnanswered = progress.status === 0;
+  return {
+    requestId: progress.requestId,
+    method: request.method,
+    link: served?.judged.link.name ?? "",
+    linkId: served?.judged.id ?? "",
+    subject: typeof user?.claims.sub === "string" ? user.claims.sub : "",
+    clientAddress: accepted?.clientAddress ?? request.peerAddress,
+    // Nobody was there to be answered; as nginx counts it.
+    status: isUnanswered ? 499 : progress.status,
+    outcome: outcomeOf(progress, end, isUnanswered),
+    isPreflight: progress.isPreflight,
+    receivedBytes: request.body.receivedBytes,
+    end,
+    startMs: progress.startMs,
+  };
+}
+
+function outcomeOf({ outcome }: Progress, { failure }: AnswerEnd, isUnanswered: boolean): string {
+  if (failure !== undefined) return failure instanceof ConduitError ? failure.code : "upstream_invalid";
+  return isUnanswered ? "client_gone" : outcome;
+}

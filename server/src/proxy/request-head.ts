@@ -1,0 +1,76 @@
+import { ConduitError } from "../model/errors.ts";
+
+/** Lines of a request head; contract.md 8. The byte limit (32 KiB) is the parser's: `http-server.ts`. */
+export const HEADER_LINES_MAX = 200;
+
+/** The header fields the stages look at, picked out in one pass. Lists hold one entry per line, in order. */
+export interface RequestHead {
+  /** Lower-case names by line: `names[i]` belongs to `headerLines[2 * i]`. */
+  readonly names: readonly string[];
+  readonly host: readonly string[];
+  readonly transferEncoding: readonly string[];
+  readonly contentLength: readonly string[];
+  readonly connection: readonly string[];
+  readonly upgrade: readonly string[];
+  readonly expect: readonly string[];
+  readonly authorization: readonly string[];
+  readonly linkToken: readonly string[];
+  readonly debugJwt: readonly string[];
+  readonly origin: readonly string[];
+  readonly via: readonly string[];
+  readonly forwardedFor: readonly string[];
+  readonly requestedMethod: readonly string[];
+}
+
+type Picked = Exclude<keyof RequestHead, "names">;
+
+/** Lower-case name → field. */
+const PICKED = new Map<string, Picked>([
+  ["host", "host"],
+  ["transfer-encoding", "transferEncoding"],
+  ["content-length", "contentLength"],
+  ["connection", "connection"],
+  ["upgrade", "upgrade"],
+  ["expect", "expect"],
+  ["authorization", "authorization"],
+  ["x-access-token", "linkToken"],
+  ["x-debug-jwt", "debugJwt"],
+  ["origin", "origin"],
+  ["via", "via"],
+  ["x-forwarded-for", "forwardedFor"],
+  ["access-control-request-method", "requestedMethod"],
+]);
+
+const NONE: readonly string[] = [];
+
+const EMPTY: Omit<RequestHead, "names"> = {
+  host: NONE,
+  transferEncoding: NONE,
+  contentLength: NONE,
+  connection: NONE,
+  upgrade: NONE,
+  expect: NONE,
+  authorization: NONE,
+  linkToken: NONE,
+  debugJwt: NONE,
+  origin: NONE,
+  via: NONE,
+  forwardedFor: NONE,
+  requestedMethod: NONE,
+};
+
+/** Reads the lines of a head. @throws ConduitError `head_too_large` above 200 lines: judged lines = parsed lines (S1) */
+export function readHead(headerLines: readonly string[]): RequestHead {
+  if (headerLines.length > 2 * HEADER_LINES_MAX) throw new ConduitError("head_too_large");
+  const names: string[] = [];
+  const picked: Record<Picked, readonly string[]> = { ...EMPTY };
+  for (let at = 0; at + 1 < headerLines.length; at += 2) {
+    const name = (headerLines[at] as string).toLowerCase();
+    names.push(name);
+    const field = PICKED.get(name);
+    if (field === undefined) continue;
+    const value = headerLines[at + 1] as string;
+    picked[field] = picked[field] === NONE ? [value] : [...picked[field], value];
+  }
+  return { names, ...picked };
+}

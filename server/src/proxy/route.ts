@@ -1,0 +1,41 @@
+import type { JudgedRequest } from "../judge/judged-request.ts";
+import { Refusal } from "../judge/refusal.ts";
+import type { ServedConfig } from "./served-link.ts";
+import type { Accepted, WithLink } from "./stage-values.ts";
+
+/** Paths below it are the proxy's own; nothing answers there yet. */
+const RESERVED = "/.conduit";
+
+/**
+ * Stage 2, route: the first path segment is the link's id; the rest is judged and forwarded byte for byte (S13).
+ * Refuses with `not_ready`, `link_unknown`, `link_disabled`, `body_too_large`.
+ */
+export function route(accepted: Accepted, config: ServedConfig): (Accepted & WithLink) | Refusal {
+  if (!config.isReady) return new Refusal("not_ready", { detail: "The proxy has no configuration yet" });
+  const { path } = accepted.target;
+  const end = path.indexOf("/", 1);
+  const served = config.link(end < 0 ? path.slice(1) : path.slice(1, end));
+  if (served === undefined) return new Refusal("link_unknown");
+  const rest = end < 0 ? "/" : path.slice(end);
+  if (rest === RESERVED || rest.startsWith(`${RESERVED}/`)) {
+    return new Refusal("link_unknown", { detail: "Paths under /<link-id>/.conduit/ are the proxy's own" });
+  }
+  const { link } = served.judged;
+  if (link.state === "DISABLED") return new Refusal("link_disabled");
+  if (typeof accepted.bodyLength === "number" && accepted.bodyLength > link.requestBodyMaxBytes) {
+    return new Refusal("body_too_large");
+  }
+  return { ...accepted, served, link: served.judged, request: judgedRequest(accepted, rest) };
+}
+
+function judgedRequest({ incoming, target, head, clientAddress }: Accepted, path: string): JudgedRequest {
+  return {
+    method: incoming.method,
+    path,
+    query: target.query.slice(1),
+    accessTokens: head.linkToken,
+    authorizations: head.authorization,
+    origin: head.origin[0],
+    clientAddress,
+  };
+}

@@ -1,0 +1,59 @@
+import type { JudgedLink } from "../judge/judged-link.ts";
+import type { Link } from "../model/link.ts";
+import type { LinkToken } from "../model/link-token.ts";
+import type { SecretText } from "../model/secret-text.ts";
+import type { UpstreamOrigin } from "../outbound/upstream-client.ts";
+import type { RevocationIndex } from "../policy/revocation.ts";
+import { type AnswerPlan, compileAnswerPlan } from "./answer-plan.ts";
+import { type AttachPlan, compileAttachPlan } from "./attach-plan.ts";
+import { type CorsPlan, compileCors } from "./cors-plan.ts";
+import { HiddenCredential } from "./hidden-credential.ts";
+import type { UpstreamTimeouts } from "./upstream/upstream-exchange.ts";
+
+/** A link with everything read that the stages need. Never changed: a change of anything in it makes a new one (R3). */
+export interface ServedLink {
+  readonly judged: JudgedLink;
+  readonly cors: CorsPlan;
+  readonly attach: AttachPlan;
+  readonly answer: AnswerPlan;
+  readonly target: UpstreamOrigin;
+  readonly timeouts: UpstreamTimeouts;
+}
+
+/** The configuration as a request sees it. A request asks once for its link: that one object is its whole version. */
+export interface ServedConfig {
+  /** False before the first configuration has come. */
+  readonly isReady: boolean;
+  /** This installation's name in `Via`: `conduit-<8 hex of its id>`. */
+  readonly pseudonym: string;
+  readonly revocations: RevocationIndex;
+  /** By the id in the URL. */
+  link(id: string): ServedLink | undefined;
+}
+
+/** Name in `Via` of the installation with this id. */
+export const pseudonymOf = (installationId: string): string =>
+  `conduit-${installationId.replaceAll("-", "").toLowerCase().slice(0, 8)}`;
+
+/** @throws ConduitError, TypeError when a part cannot be used: the change is rejected and says why */
+export function compileServedLink(
+  judged: JudgedLink,
+  tokens: readonly LinkToken[],
+  secretOf: (name: string) => SecretText,
+): ServedLink {
+  const { link } = judged;
+  const credential = new HiddenCredential(link.injections, secretOf);
+  return {
+    judged,
+    cors: compileCors(link, tokens),
+    attach: compileAttachPlan(link, credential),
+    answer: compileAnswerPlan(link, judged.id, credential),
+    target: targetOf(link),
+    timeouts: link.upstream,
+  };
+}
+
+function targetOf({ upstream }: Link): UpstreamOrigin {
+  const { allowPrivate, connectTimeoutMs } = upstream;
+  return { origin: new URL(upstream.baseUrl).origin, allowPrivate, connectTimeoutMs };
+}

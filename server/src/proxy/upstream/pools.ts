@@ -1,0 +1,35 @@
+import type { CreateUpstreamClient, UpstreamOrigin } from "../../outbound/upstream-client.ts";
+import { UpstreamPool } from "./pool.ts";
+
+/** The pools of all upstreams, by target. */
+export interface UpstreamPools {
+  of(target: UpstreamOrigin): UpstreamPool;
+  /** Forgets pools without connections; called now and then, since links come and go. */
+  sweep(): void;
+  /** Ends every connection. */
+  destroy(): Promise<void>;
+}
+
+/** @param socketsMax per target; default 256 */
+export function createUpstreamPools(create: CreateUpstreamClient, socketsMax?: number): UpstreamPools {
+  const pools = new Map<string, UpstreamPool>();
+  return {
+    of(target) {
+      // A link without `allow_private` must not ride on the connection of one that has it.
+      const key = `${target.origin} ${target.allowPrivate} ${target.connectTimeoutMs}`;
+      const known = pools.get(key);
+      if (known !== undefined) return known;
+      const pool = new UpstreamPool(target, create, socketsMax);
+      pools.set(key, pool);
+      return pool;
+    },
+    sweep() {
+      for (const [key, pool] of pools) if (pool.isEmpty) pools.delete(key);
+    },
+    async destroy() {
+      const all = [...pools.values()];
+      pools.clear();
+      await Promise.all(all.map((pool) => pool.destroy()));
+    },
+  };
+}
