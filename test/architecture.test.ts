@@ -7,9 +7,7 @@ const SERVER = "server/src";
 const at = (...names: string[]) => names.map((name) => `${SERVER}/${name}`);
 
 /** Named below, not there yet. Take a line out when it is: only then does the test notice when it is gone again. */
-const NOT_YET: readonly string[] = [
-  ...at("sealing", "jwt", "judge", "config-log", "control", "proxy/config", "proxy/usage", "cli", "main.ts"),
-];
+const NOT_YET: readonly string[] = [...at("proxy/config", "proxy/usage")];
 
 /** From where, what besides itself may be imported (folders, files, packages, `node:*`), and why. The longest match rules. */
 const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why: string])[] = [
@@ -137,14 +135,22 @@ const EFFECTS: readonly (readonly [what: string, pattern: RegExp, where: readonl
     at("random.ts", "key-file.ts"),
     "tests repeat it, but for the master key",
   ],
-  ["fetch", /(?<![.\w])fetch\(/, at("outbound", "cli"), "one door out"],
+  ["fetch", /(?<![.\w#])fetch\(/, at("outbound", "cli"), "one door out"],
 ];
 
 /** Where a secret opens, and what for. Every file with a `.reveal(` has its row. */
 const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["cli/client.ts", "the API key goes into the call"],
+  ["control/hmac-check.ts", "a new HMAC secret is judged before it is kept: length, obvious weakness"],
+  ["control/link-tokens/create.ts", "a new link token is shown once"],
+  ["control/secret-values.ts", "a new value is sealed for the database"],
+  ["jwt/mint.ts", "the private key that signs"],
+  ["jwt/trust.ts", "the HMAC key that verifies"],
   ["proxy/hidden-credential.ts", "the header that the upstream gets"],
   ["run/demo-upstream.ts", "the demo upstream compares its key"],
+  ["sealing/fleet-key.ts", "a value is sealed for the proxies"],
+  ["sealing/master-keys.ts", "the master keys are parsed"],
+  ["sealing/snapshot-key.ts", "the key of the snapshot on disk is derived from the proxy's credential"],
   ["store/open-postgres.ts", "the database URL holds a password"],
 ];
 
