@@ -24,7 +24,7 @@ export default defineConfig({
     maxWorkers: 2,
     retry: 0,
     execArgv: [`--conditions=${CONDITION}`],
-    globalSetup: ["test/support/postgres-setup.ts"],
+    globalSetup: ["test/support/tmp-setup.ts", "test/support/postgres-setup.ts"],
     unstubEnvs: true,
     unstubGlobals: true,
     restoreMocks: true,

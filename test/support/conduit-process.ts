@@ -1,4 +1,4 @@
-// Starts `conduit` as a process of its own, from the source, the way npm start does. Knows nothing of vitest.
+// Starts `conduit` as a process of its own, from the source, the way npm start does; outside vitest too.
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
