@@ -1,0 +1,23 @@
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Random } from "../random.ts";
+import type { Keyring } from "../sealing/keyring.ts";
+import type { SealingKey } from "../sealing/sealing-key.ts";
+import type { Store } from "../store/store.ts";
+import type { PageTokens } from "./page-token.ts";
+
+/** What the services are made of. */
+export interface Deps {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  /** Seals secrets in the config stream. */
+  readonly fleetKey: SealingKey;
+  readonly pageTokens: PageTokens;
+  /** Key of `requestMac`. */
+  readonly requestKey: Uint8Array;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Head of the issuers' URLs, without trailing slash. */
+  readonly publicUrl: string;
+}

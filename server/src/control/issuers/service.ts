@@ -1,0 +1,46 @@
+import { type IssuerService, ListIssuersRequestSchema } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { commitChanges } from "../../config-log/commit.ts";
+import { ConduitError } from "../../model/errors.ts";
+import { deleteIssuer, getIssuer, listIssuers, lockIssuer } from "../../store/issuers.ts";
+import { principalOf } from "../call.ts";
+import type { Deps } from "../deps.ts";
+import { requireEtag } from "../etag.ts";
+import { readPage } from "../page-token.ts";
+import { found, readNameInProject, readProjectName } from "../resource-path.ts";
+import { requireUnusedIssuer } from "../users-of-resource.ts";
+import { createIssuer, issuerMessageOf, updateIssuer } from "./write.ts";
+
+export const issuerService = (deps: Deps): ServiceImpl<typeof IssuerService> => ({
+  createIssuer: (request, context) => createIssuer(deps, request, principalOf(context)),
+  updateIssuer: (request, context) => updateIssuer(deps, request, principalOf(context)),
+
+  async getIssuer({ name }) {
+    const { project, id } = readNameInProject("issuer", name, "name");
+    return { issuer: issuerMessageOf(found(await deps.store.read((reader) => getIssuer(reader, project, id)))) };
+  },
+
+  async listIssuers(request, context) {
+    const project = readProjectName(request.parent, "parent");
+    const { apiKey } = principalOf(context);
+    const scope = { method: ListIssuersRequestSchema.typeName, filter: [project], principal: apiKey };
+    const read = (after = "", limit = 0) => deps.store.read((reader) => listIssuers(reader, project, after, limit));
+    const { rows, nextPageToken } = await readPage(deps.pageTokens, scope, request, read, (row) => row.id);
+    return { issuers: rows.map(issuerMessageOf), nextPageToken };
+  },
+
+  async deleteIssuer({ name, etag }) {
+    const { project, id } = readNameInProject("issuer", name, "name");
+    const { sequence } = await commitChanges(deps.store, async (tx) => {
+      // Locked first: a link that is about to trust it waits, and then finds it gone.
+      const row = found(await lockIssuer(tx, project, id));
+      requireEtag(etag, row);
+      if (row.spec.keys.kind === "built_in")
+        throw new ConduitError("resource_in_use", { detail: "The built-in issuer is deleted with its project only" });
+      await requireUnusedIssuer(tx, project, name);
+      await deleteIssuer(tx, project, id);
+      return { result: undefined, changes: [{ op: "delete", kind: "issuer", name }] };
+    });
+    return { configSequence: sequence };
+  },
+});

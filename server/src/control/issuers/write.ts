@@ -1,0 +1,96 @@
+import {
+  type CreateIssuerRequest,
+  CreateIssuerRequestSchema,
+  type Issuer as IssuerMessage,
+  IssuerSchema,
+  type UpdateIssuerRequest,
+} from "@conduit-link/proto/conduit/v1/issuer_service_pb";
+import { commitChanges, type Write } from "../../config-log/commit.ts";
+import type { Principal } from "../../model/api-key.ts";
+import type { Issuer } from "../../model/issuer.ts";
+import { idOf, issuerName } from "../../model/resource-name.ts";
+import type { Tx } from "../../store/database.ts";
+import { getIssuer, type IssuerRow, insertIssuer, lockIssuer, updateIssuer as updateRow } from "../../store/issuers.ts";
+import { getProject } from "../../store/projects.ts";
+import { issuerFromProto, issuerToProto } from "../../wire/issuer.ts";
+import { createOnce } from "../create-once.ts";
+import type { Deps } from "../deps.ts";
+import { metaOf, requireEtag } from "../etag.ts";
+import { applyMask } from "../field-mask.ts";
+import { issuerChange } from "../issuer-change.ts";
+import { issuerOf, issuerSpecOf } from "../issuer-row.ts";
+import { newId } from "../new-id.ts";
+import { required } from "../required.ts";
+import { found, readNameInProject, readProjectName } from "../resource-path.ts";
+import {
+  requireLinksStaySound,
+  requireNotBuiltIn,
+  requirePrivateAllowed,
+  requireSameNature,
+  requireSoundIssuer,
+} from "./soundness.ts";
+
+interface WrittenIssuer {
+  readonly issuer: IssuerMessage;
+  readonly configSequence: bigint;
+}
+
+export const issuerMessageOf = (row: IssuerRow): IssuerMessage => issuerToProto(issuerOf(row), metaOf(row));
+
+export async function createIssuer(
+  deps: Deps,
+  request: CreateIssuerRequest,
+  principal: Principal,
+): Promise<WrittenIssuer> {
+  const project = readProjectName(request.parent, "parent");
+  const message = required(request.issuer);
+  const id = request.issuerId || newId(deps.random, message.displayName, "issuer");
+  const issuer: Issuer = { ...issuerFromProto(message), name: issuerName(project, id) };
+  requireNotBuiltIn(issuer);
+  requirePrivateAllowed(principal, issuer, undefined);
+  const nowMs = deps.clock.now();
+  const make = async (tx: Tx): Promise<Write<IssuerRow>> => {
+    found(await getProject(tx, project));
+    await requireSoundIssuer(deps, tx, project, issuer);
+    const now = new Date(nowMs);
+    const result = await insertIssuer(tx, {
+      project,
+      id,
+      spec: issuerSpecOf(issuer),
+      createTime: now,
+      updateTime: now,
+    });
+    return { result, changes: [await issuerChange(tx, issuer, nowMs)] };
+  };
+  const call = { principal, schema: CreateIssuerRequestSchema, request, resourceName: issuer.name };
+  const outcome = await createOnce(deps, call, make);
+  const row =
+    "made" in outcome
+      ? outcome.made
+      : found(await deps.store.read((reader) => getIssuer(reader, project, idOf(outcome.earlierName))));
+  return { issuer: issuerMessageOf(row), configSequence: outcome.sequence };
+}
+
+export async function updateIssuer(
+  deps: Deps,
+  request: UpdateIssuerRequest,
+  principal: Principal,
+): Promise<WrittenIssuer> {
+  const wanted = required(request.issuer);
+  const { project, id } = readNameInProject("issuer", wanted.name, "issuer.name");
+  const nowMs = deps.clock.now();
+  const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+    const row = found(await lockIssuer(tx, project, id));
+    requireEtag(wanted.etag, row);
+    const current = issuerOf(row);
+    const { message } = applyMask(IssuerSchema, issuerToProto(current), wanted, request.updateMask);
+    const next = issuerFromProto(message);
+    requireSameNature(current, next);
+    requirePrivateAllowed(principal, next, current);
+    await requireSoundIssuer(deps, tx, project, next);
+    await requireLinksStaySound(tx, project, next);
+    const updated = await updateRow(tx, { ...row, spec: issuerSpecOf(next), updateTime: new Date(nowMs) });
+    return { result: updated, changes: [await issuerChange(tx, next, nowMs)] };
+  });
+  return { issuer: issuerMessageOf(result), configSequence: sequence };
+}

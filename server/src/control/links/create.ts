@@ -1,0 +1,57 @@
+import {
+  type CreateLinkRequest,
+  CreateLinkRequestSchema,
+  type Link as LinkMessage,
+} from "@conduit-link/proto/conduit/v1/link_service_pb";
+import type { Write } from "../../config-log/commit.ts";
+import type { Principal } from "../../model/api-key.ts";
+import type { Link } from "../../model/link.ts";
+import { idOf, linkName } from "../../model/resource-name.ts";
+import type { Tx } from "../../store/database.ts";
+import { getLink, insertLink, type LinkRow } from "../../store/links.ts";
+import { getProject } from "../../store/projects.ts";
+import { linkFromProto, withNewLinkDefaults } from "../../wire/link.ts";
+import { createOnce } from "../create-once.ts";
+import type { Deps } from "../deps.ts";
+import { newId } from "../new-id.ts";
+import { rehearse } from "../rehearse.ts";
+import { required } from "../required.ts";
+import { found, readProjectName } from "../resource-path.ts";
+import { linkChange, linkMessageOf, specOf } from "./convert.ts";
+import { requirePrivateAllowed, requireRules, requireSound } from "./soundness.ts";
+
+export async function createLink(
+  deps: Deps,
+  request: CreateLinkRequest,
+  principal: Principal,
+): Promise<{ link: LinkMessage; configSequence: bigint }> {
+  const project = readProjectName(request.parent, "parent");
+  const id = request.linkId || newId(deps.random, request.link?.displayName ?? "", "link");
+  const link = newLink(required(request.link), linkName(project, id));
+  requirePrivateAllowed(principal, link, undefined);
+  const make = (tx: Tx) => insertSoundLink(tx, project, link, new Date(deps.clock.now()));
+  if (request.validateOnly) {
+    const { result } = await rehearse(deps.store, make);
+    return { link: linkMessageOf(result, undefined), configSequence: 0n };
+  }
+  const call = { principal, schema: CreateLinkRequestSchema, request, resourceName: link.name };
+  const outcome = await createOnce(deps, call, make);
+  const row =
+    "made" in outcome
+      ? outcome.made
+      : found(await deps.store.read((reader) => getLink(reader, project, idOf(outcome.earlierName))));
+  return { link: linkMessageOf(row, undefined), configSequence: outcome.sequence };
+}
+
+function newLink(message: LinkMessage, name: string): Link {
+  const link = withNewLinkDefaults(linkFromProto(message));
+  requireRules(link);
+  return { ...link, name, state: "ACTIVE" };
+}
+
+async function insertSoundLink(tx: Tx, project: string, link: Link, now: Date): Promise<Write<LinkRow>> {
+  found(await getProject(tx, project));
+  await requireSound(tx, project, link);
+  const row = { project, id: idOf(link.name), spec: specOf(link), createTime: now, updateTime: now };
+  return { result: await insertLink(tx, row), changes: [linkChange(link)] };
+}

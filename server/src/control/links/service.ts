@@ -1,0 +1,83 @@
+import {
+  type Link as LinkMessage,
+  type LinkService,
+  ListLinksRequestSchema,
+} from "@conduit-link/proto/conduit/v1/link_service_pb";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { commitChanges } from "../../config-log/commit.ts";
+import type { Link } from "../../model/link.ts";
+import { linkTokenName } from "../../model/resource-name.ts";
+import { allLinkTokens } from "../../store/link-tokens.ts";
+import { deleteLink, getLink, type LinkRow, listLinks, lockLink, updateLink as updateRow } from "../../store/links.ts";
+import { countRejections } from "../../store/rejections.ts";
+import { principalOf } from "../call.ts";
+import type { Deps } from "../deps.ts";
+import { requireEtag } from "../etag.ts";
+import { readPage } from "../page-token.ts";
+import { found, readNameInProject, readProjectName } from "../resource-path.ts";
+import { linkChange, linkMessageOf, linkOf, specOf } from "./convert.ts";
+import { createLink } from "./create.ts";
+import { updateLink } from "./update.ts";
+
+export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
+  createLink: (request, context) => createLink(deps, request, principalOf(context)),
+  updateLink: (request, context) => updateLink(deps, request, principalOf(context)),
+  disableLink: (request) => setState(deps, request.name, "DISABLED"),
+  enableLink: (request) => setState(deps, request.name, "ACTIVE"),
+
+  async getLink({ name }) {
+    const { project, id } = readNameInProject("link", name, "name");
+    const row = found(await deps.store.read((reader) => getLink(reader, project, id)));
+    const [link] = await withConditions(deps, [row]);
+    return link === undefined ? {} : { link };
+  },
+
+  async listLinks(request, context) {
+    const project = readProjectName(request.parent, "parent");
+    const scope = {
+      method: ListLinksRequestSchema.typeName,
+      filter: [project],
+      principal: principalOf(context).apiKey,
+    };
+    const read = (after = "", limit = 0) => deps.store.read((reader) => listLinks(reader, project, after, limit));
+    const { rows, nextPageToken } = await readPage(deps.pageTokens, scope, request, read, (row) => row.id);
+    return { links: await withConditions(deps, rows), nextPageToken };
+  },
+
+  async deleteLink({ name, etag }) {
+    const { project, id } = readNameInProject("link", name, "name");
+    const { sequence } = await commitChanges(deps.store, async (tx) => {
+      requireEtag(etag, found(await lockLink(tx, project, id)));
+      const tokens = (await allLinkTokens(tx, id)).map((token) => linkTokenName(project, id, token.id));
+      await deleteLink(tx, project, id);
+      const gone = tokens.map((token) => ({ op: "delete" as const, kind: "link_token" as const, name: token }));
+      return { result: undefined, changes: [...gone, { op: "delete", kind: "link", name }] };
+    });
+    return { configSequence: sequence };
+  },
+});
+
+async function setState(
+  deps: Deps,
+  name: string,
+  state: Link["state"],
+): Promise<{ link: LinkMessage; configSequence: bigint }> {
+  const { project, id } = readNameInProject("link", name, "name");
+  const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+    const row = found(await lockLink(tx, project, id));
+    const link: Link = { ...linkOf(row), state };
+    const changed = { ...row, spec: specOf(link), updateTime: new Date(deps.clock.now()) };
+    return { result: await updateRow(tx, changed), changes: [linkChange(link)] };
+  });
+  return { link: linkMessageOf(result, undefined), configSequence: sequence };
+}
+
+/** With what the proxies say about them. */
+async function withConditions(deps: Deps, rows: readonly LinkRow[]): Promise<LinkMessage[]> {
+  const names = rows.map((row) => linkOf(row).name);
+  const rejections = await deps.store.read((reader) => countRejections(reader, names));
+  return rows.map((row) => {
+    const count = rejections.byName.get(linkOf(row).name) ?? 0;
+    return linkMessageOf(row, { count, of: rejections.proxies });
+  });
+}

@@ -1,0 +1,91 @@
+import { generateSigningKey, importSigningKey, jwksText, type SigningKey } from "../jwt/mint.ts";
+import { SecretText } from "../model/secret-text.ts";
+import { PUBLISHED_STATES, type PublicJwk } from "../model/signing-key.ts";
+import type { SealedPlace } from "../sealing/envelope.ts";
+import { dataKeyIdOf } from "../sealing/keyring.ts";
+import { type DataKeyRow, getDataKey } from "../store/data-keys.ts";
+import type { Reader } from "../store/database.ts";
+import { activeSigningKey, listSigningKeys, type SigningKeyRow } from "../store/signing-keys.ts";
+import type { Deps } from "./deps.ts";
+
+/** Longest life of an access token (contract.md 8). */
+const TOKEN_LIFETIME_MAX_MS = 24 * 60 * 60 * 1000;
+/** Verifiers' clocks and caches: leeway 60 s, JWKS max-age 300 s. */
+const RETIRING_MARGIN_MS = 360_000;
+/** Imported keys kept; beyond it the oldest is imported again when needed. */
+const IMPORTED_MAX = 1_000;
+
+const placeOf = (project: string, kid: string): SealedPlace => ({
+  table: "signing_keys",
+  column: "sealed_private_jwk",
+  project,
+  row: kid,
+  version: 1,
+});
+
+/** A new key as the row of an issuer's first one, which signs at once: nobody has cached a key set without it. */
+export async function newActiveKey(deps: Deps, dataKey: DataKeyRow, now: Date): Promise<SigningKeyRow> {
+  const { kid, publicJwk, privateJwk } = await generateSigningKey();
+  const { project } = dataKey;
+  return {
+    kid,
+    project,
+    algorithm: "ES256",
+    publicJwk: JSON.parse(publicJwk) as PublicJwk,
+    sealedPrivateJwk: deps.keyring.seal(dataKey, Buffer.from(privateJwk.reveal()), placeOf(project, kid)),
+    state: "ACTIVE",
+    createTime: now,
+    activateTime: now,
+    retireTime: null,
+  };
+}
+
+/**
+ * The JWK set of a project's built-in issuer as text. By the clock, not by when it was last rotated: a retired key is
+ * listed until the last token signed with it has expired everywhere, and not longer.
+ */
+export async function publishedJwks(reader: Reader, project: string, nowMs: number): Promise<string> {
+  const rows = await listSigningKeys(reader, project, PUBLISHED_STATES);
+  return jwksOf(rows.filter((row) => isPublished(row, nowMs)));
+}
+
+/** The JWK set of these keys. */
+export const jwksOf = (rows: readonly SigningKeyRow[]): string =>
+  jwksText(rows.map(({ publicJwk }) => JSON.stringify(sorted(publicJwk))));
+
+/** In one order, wherever the row comes from: the database has its own. */
+const sorted = (jwk: PublicJwk): PublicJwk =>
+  Object.fromEntries(Object.entries(jwk).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+const isPublished = ({ retireTime }: SigningKeyRow, nowMs: number): boolean =>
+  retireTime === null || nowMs < retireTime.getTime() + TOKEN_LIFETIME_MAX_MS + RETIRING_MARGIN_MS;
+
+/** Finds the key a project signs with, opened and imported. */
+export interface Signers {
+  /** @throws TypeError when the project has none: every project is made with one */
+  activeKey(project: string): Promise<SigningKey>;
+}
+
+/** Which key signs is asked each time, since it may have been revoked a moment ago; opening it is done once. */
+export function createSigners(deps: Deps): Signers {
+  const imported = new Map<string, SigningKey>();
+  return {
+    async activeKey(project) {
+      const row = await deps.store.read((reader) => activeSigningKey(reader, project));
+      if (row === undefined) throw new TypeError("the project has no signing key");
+      const known = imported.get(row.kid);
+      if (known !== undefined) return known;
+      const key = await importRow(deps, row);
+      if (imported.size >= IMPORTED_MAX) imported.delete(imported.keys().next().value ?? "");
+      imported.set(row.kid, key);
+      return key;
+    },
+  };
+}
+
+async function importRow(deps: Deps, { project, kid, sealedPrivateJwk }: SigningKeyRow): Promise<SigningKey> {
+  const dataKey = await deps.store.read((reader) => getDataKey(reader, dataKeyIdOf(sealedPrivateJwk)));
+  if (dataKey === undefined) throw new TypeError("the data key of a signing key is gone");
+  const opened = deps.keyring.open(dataKey, sealedPrivateJwk, placeOf(project, kid));
+  return importSigningKey(kid, new SecretText(Buffer.from(opened).toString()));
+}
