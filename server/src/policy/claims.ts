@@ -12,7 +12,7 @@ export interface ClaimRef {
 }
 
 /** One step of a claim path: `name`, `.name` or `["any name"]`. */
-const STEP = /(?:(^|\.)([\w$:@-]+)|\[("(?:[^"\\]|\\.)*")\])/y;
+const STEP = /(?:^|(?<!^)\.)([\w$:@-]+)|\[("(?:[^"\\]|\\.)*")\]/y;
 const DEPTH_MAX = 8;
 
 /** Reads `sub`, `a.b`, `["https://app.example/roles"]` and mixtures (`a["b c"].d`); at most 8 steps. */
@@ -35,9 +35,9 @@ export function parseClaimPath(text: string): Parsed<ClaimRef> {
 
 function stepName(match: RegExpExecArray | null): string | undefined {
   if (match === null) return undefined;
-  if (match[3] === undefined) return match[2];
+  if (match[2] === undefined) return match[1];
   try {
-    const name: unknown = JSON.parse(match[3]);
+    const name: unknown = JSON.parse(match[2]);
     return typeof name === "string" && name !== "" ? name : undefined;
   } catch {
     return undefined;
@@ -49,14 +49,14 @@ function stepName(match: RegExpExecArray | null): string | undefined {
  * `constructor`, `__proto__` or an array's `length`.
  */
 export function readClaim(claims: Claims, path: ClaimPath): unknown {
-  let value: unknown = claims;
-  for (const name of path) {
-    if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) {
-      return undefined;
-    }
-    value = (value as Claims)[name];
-  }
+  let value = ownMember(claims, path[0]);
+  for (let depth = 1; depth < path.length; depth += 1) value = ownMember(value, path[depth] ?? "");
   return value ?? undefined;
+}
+
+function ownMember(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return Object.hasOwn(value, name) ? (value as Claims)[name] : undefined;
 }
 
 /** A string, number or boolean as text; undefined for everything else and for numbers that JSON cannot carry exactly. */
@@ -85,7 +85,7 @@ export function compileCondition(condition: ClaimCondition): Parsed<CompiledCond
 function testOf(condition: ClaimCondition): (value: unknown) => boolean {
   switch (condition.test) {
     case "equals":
-      return (value) => claimText(value) === condition.value;
+      return (value) => value === condition.value || claimText(value) === condition.value;
     case "one_of": {
       const values = new Set(condition.values);
       return (value) => {

@@ -1,6 +1,9 @@
-/** A query as decoded pairs, once as `&` separates them and once as a server reads it that splits at `;` too. */
+/** Values by decoded name. */
+type QueryReading = ReadonlyMap<string, readonly string[]>;
+
+/** A query by name, once as `&` separates it and once as a server reads it that splits at `;` too. */
 export interface ParsedQuery {
-  readonly readings: readonly (readonly (readonly [name: string, value: string])[])[];
+  readonly readings: readonly QueryReading[];
 }
 
 /** Reads a query without its `?`; `+` is a space (URL standard, urlencoded parsing). What cannot be decoded stays as sent. */
@@ -11,37 +14,39 @@ export function parseQuery(query: string): ParsedQuery {
   return { readings };
 }
 
-function readPairs(parts: readonly string[]): readonly [string, string][] {
-  return parts
-    .filter((part) => part !== "")
-    .map((part) => {
-      const at = part.indexOf("=");
-      return at < 0 ? [decode(part), ""] : [decode(part.slice(0, at)), decode(part.slice(at + 1))];
-    });
+function readPairs(parts: readonly string[]): QueryReading {
+  const byName = new Map<string, string[]>();
+  for (const part of parts) {
+    if (part === "") continue;
+    const at = part.indexOf("=");
+    const name = decode(at < 0 ? part : part.slice(0, at));
+    const value = at < 0 ? "" : decode(part.slice(at + 1));
+    const known = byName.get(name);
+    if (known === undefined) byName.set(name, [value]);
+    else known.push(value);
+  }
+  return byName;
 }
 
 function decode(text: string): string {
-  const spaced = text.replaceAll("+", " ");
   try {
-    return decodeURIComponent(spaced);
+    return decodeURIComponent(text.replaceAll("+", " "));
   } catch {
     return text;
   }
 }
 
+/** Names and values that a rule wants. */
+export type WantedQuery = readonly (readonly [name: string, value: string])[];
+
 /** Whether each name is there and has its value in every repetition and every reading: what an allow rule demands. */
-export function meetsQuery(query: ParsedQuery, wanted: readonly (readonly [string, string])[]): boolean {
-  return query.readings.every((pairs) =>
-    wanted.every(([name, value]) => {
-      const found = pairs.filter((pair) => pair[0] === name);
-      return found.length > 0 && found.every((pair) => pair[1] === value);
-    }),
+export function meetsQuery({ readings }: ParsedQuery, wanted: WantedQuery): boolean {
+  return readings.every((reading) =>
+    wanted.every(([name, value]) => reading.get(name)?.every((found) => found === value) === true),
   );
 }
 
 /** Whether each name has its value somewhere: enough for a deny rule, which a repeated name must not switch off. */
-export function touchesQuery(query: ParsedQuery, wanted: readonly (readonly [string, string])[]): boolean {
-  return query.readings.some((pairs) =>
-    wanted.every(([name, value]) => pairs.some((pair) => pair[0] === name && pair[1] === value)),
-  );
+export function touchesQuery({ readings }: ParsedQuery, wanted: WantedQuery): boolean {
+  return readings.some((reading) => wanted.every(([name, value]) => reading.get(name)?.includes(value) === true));
 }

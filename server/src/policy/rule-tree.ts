@@ -6,7 +6,8 @@ import { type PathTemplate, segmentText, type TemplateSegment } from "./path-tem
 export interface RuleNode<Rule> {
   literals: Map<string, RuleNode<Rule>> | undefined;
   any: RuleNode<Rule> | undefined;
-  claims: { readonly ref: ClaimRef; readonly node: RuleNode<Rule> }[] | undefined;
+  /** By the name of the claim. */
+  claims: Map<string, { readonly ref: ClaimRef; readonly lacks: PathFit; readonly node: RuleNode<Rule> }> | undefined;
   /** Rules whose path ends here. */
   ends: Rule[] | undefined;
   /** Rules that admit one or more segments below here. */
@@ -54,12 +55,12 @@ function childOf<Rule>(node: RuleNode<Rule>, segment: TemplateSegment): RuleNode
       node.any ??= newNode();
       return node.any;
     case "claim": {
-      node.claims ??= [];
-      const known = node.claims.find(({ ref }) => ref.name === segment.ref.name);
-      if (known !== undefined) return known.node;
-      const child = newNode<Rule>();
-      node.claims.push({ ref: segment.ref, node: child });
-      return child;
+      const { ref } = segment;
+      node.claims ??= new Map();
+      const known = node.claims.get(ref.name);
+      const child = known ?? { ref, lacks: { missing: ref.name }, node: newNode<Rule>() };
+      if (known === undefined) node.claims.set(ref.name, child);
+      return child.node;
     }
   }
 }
@@ -96,17 +97,14 @@ function walk<Rule>(context: Walk<Rule>, node: RuleNode<Rule>, depth: number, fi
   const next = node.literals?.get(segment);
   if (next !== undefined) walk(context, next, depth + 1, fit);
   if (node.any !== undefined && segment !== "") walk(context, node.any, depth + 1, fit);
-  for (const { ref, node: child } of node.claims ?? []) {
-    walk(context, child, depth + 1, worse(fit, fitOf(context.claims, ref, segment)));
+  for (const { ref, lacks, node: child } of node.claims?.values() ?? []) {
+    const wanted = segmentText(context.claims, ref);
+    const here = typeof wanted === "object" ? fitOf(wanted.text, segment) : wanted === "missing" ? lacks : wanted;
+    walk(context, child, depth + 1, worse(fit, here));
   }
 }
 
-function fitOf(claims: Claims | undefined, ref: ClaimRef, segment: string): PathFit {
-  const wanted = segmentText(claims, ref);
-  if (wanted === "missing") return { missing: ref.name };
-  if (wanted === "unusable") return "unusable";
-  return wanted.text === segment ? "whole" : "mismatch";
-}
+const fitOf = (wanted: string, segment: string): PathFit => (wanted === segment ? "whole" : "mismatch");
 
 /** A mismatch outweighs all; an unusable claim a missing one; of two missing ones the first is named. */
 function worse(a: PathFit, b: PathFit): PathFit {

@@ -4,7 +4,7 @@ import type { Rule } from "../model/link.ts";
 import { type CompiledCondition, compileCondition, judgeCondition } from "./claims.ts";
 import { decodeSegment } from "./path-ambiguity.ts";
 import { parsePathTemplate } from "./path-template.ts";
-import { meetsQuery, type ParsedQuery, parseQuery, touchesQuery } from "./query-condition.ts";
+import { meetsQuery, type ParsedQuery, parseQuery, touchesQuery, type WantedQuery } from "./query-condition.ts";
 import { addToTree, newNode, type PathFit, type RuleNode, walkTree } from "./rule-tree.ts";
 
 /** A rule that has been read once; its path lives in the tree. */
@@ -14,7 +14,7 @@ export interface CompiledRule {
   readonly isDeny: boolean;
   /** Undefined = all but TRACE and CONNECT. */
   readonly methods: ReadonlySet<string> | undefined;
-  readonly query: readonly (readonly [name: string, value: string])[];
+  readonly query: WantedQuery;
   readonly conditions: readonly CompiledCondition[];
   readonly message: string;
 }
@@ -124,7 +124,9 @@ function noteDeny(
 ): void {
   if (fit === "mismatch" || !isBefore(rule, found.denied)) return;
   if (rule.query.length > 0 && !touchesQuery(query(), rule.query)) return;
-  if (rule.conditions.some((condition) => judgeCondition(condition, claims) === "unmet")) return;
+  for (const condition of rule.conditions) {
+    if (judgeCondition(condition, claims) === "unmet") return;
+  }
   found.denied = rule;
 }
 
@@ -136,19 +138,30 @@ function noteAllow(
   query: () => ParsedQuery,
 ): void {
   if (!isBefore(rule, found.allowed)) return;
-  let missing = typeof fit === "object" ? fit.missing : undefined;
-  let isMet = fit === "whole" || missing !== undefined;
-  if (isMet && rule.query.length > 0) isMet = meetsQuery(query(), rule.query);
-  for (const condition of rule.conditions) {
-    if (!isMet) break;
-    const outcome = judgeCondition(condition, claims);
-    if (outcome === "missing") missing ??= condition.ref.name;
-    isMet = outcome !== "unmet";
-  }
-  if (!isMet) {
+  const lack = fit === "mismatch" || fit === "unusable" ? "unmet" : lackOf(rule, claims, query);
+  if (lack === "unmet") {
     if (rule.message !== "" && isBefore(rule, found.unmet)) found.unmet = rule;
-  } else if (missing === undefined) found.allowed = rule;
+    return;
+  }
+  const missing = typeof fit === "object" ? fit.missing : lack?.missing;
+  if (missing === undefined) found.allowed = rule;
   else if (isBefore(rule, found.lacking?.rule)) found.lacking = { rule, claim: missing };
+}
+
+/** What keeps an allow rule's query and claims from being met: nothing, only a missing claim (the first), or more. */
+function lackOf(
+  { query: wanted, conditions }: CompiledRule,
+  claims: Claims | undefined,
+  query: () => ParsedQuery,
+): undefined | "unmet" | { readonly missing: string } {
+  if (wanted.length > 0 && !meetsQuery(query(), wanted)) return "unmet";
+  let missing: string | undefined;
+  for (const condition of conditions) {
+    const outcome = judgeCondition(condition, claims);
+    if (outcome === "unmet") return "unmet";
+    if (outcome === "missing") missing ??= condition.ref.name;
+  }
+  return missing === undefined ? undefined : { missing };
 }
 
 function verdictOf({ denied, allowed, lacking, unmet }: Findings): RuleVerdict {
