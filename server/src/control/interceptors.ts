@@ -17,17 +17,19 @@ export const createInterceptors = (authenticator: Authenticator, log: Log, rando
   validation(),
 ];
 
-/** Runs before a listener reads the body: identifies the caller. Throws a ConnectError, as clients are told. */
-export function createGate(authenticator: Authenticator, log: Log, random: Random) {
-  return async (
-    context: Pick<HandlerContext, "method" | "requestHeader"> & { values: ContextValues },
-  ): Promise<void> => {
+/** What runs before a listener reads the body: identifies the caller. Throws a ConnectError, as clients are told. */
+export type Gate = (
+  context: Pick<HandlerContext, "method" | "requestHeader"> & { readonly values: ContextValues },
+) => Promise<void>;
+
+export function createGate(authenticator: Authenticator, log: Log, random: Random): Gate {
+  return async ({ method, requestHeader, values }) => {
     const requestId = random.uuid();
-    context.values.set(requestIdKey, requestId);
+    values.set(requestIdKey, requestId);
     try {
-      await identify(authenticator, context.method, context.requestHeader, context.values);
+      await identify(authenticator, method, requestHeader, values);
     } catch (thrown) {
-      throw tellFailure(log, context.method, requestId, thrown);
+      throw tellFailure(log, method, requestId, thrown);
     }
   };
 }

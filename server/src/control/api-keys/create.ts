@@ -10,7 +10,6 @@ import { apiKeyName, idOf } from "../../model/resource-name.ts";
 import { generateToken } from "../../model/token-string.ts";
 import { type ApiKeyRow, getApiKey, insertApiKey } from "../../store/api-keys.ts";
 import type { Tx } from "../../store/database.ts";
-import { getProject } from "../../store/projects.ts";
 import { roleFromProto } from "../../wire/api-key.ts";
 import { msFromTimestamp } from "../../wire/time.ts";
 import { newApiKeyRow } from "../api-key-row.ts";
@@ -18,6 +17,7 @@ import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { expiryViolations } from "../expiry.ts";
 import { newId } from "../new-id.ts";
+import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readProjectName } from "../resource-path.ts";
 import { apiKeyMessageOf } from "./convert.ts";
@@ -36,7 +36,7 @@ export async function createApiKey(
   const expireTimeMs = msFromTimestamp(message.expireTime);
   const row = newApiKeyRow(text, { project, id, role, displayName: message.displayName, expireTimeMs }, nowMs);
   const make = async (tx: Tx): Promise<Write<ApiKeyRow>> => {
-    if (project !== null) found(await getProject(tx, project));
+    if (project !== null) await requireProject(tx, project);
     return { result: await insertApiKey(tx, row), changes: [] };
   };
   const resourceName = apiKeyName(project ?? undefined, id);

@@ -23,6 +23,7 @@ import { requireEtag } from "../etag.ts";
 import { expiryViolations } from "../expiry.ts";
 import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
 import { readPage } from "../page-token.ts";
+import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { apiKeyMessageOf } from "./convert.ts";
@@ -43,7 +44,11 @@ export const apiKeyService = (deps: Deps): ServiceImpl<typeof ApiKeyService> => 
     const project = request.parent === "" ? null : readProjectName(request.parent, "parent");
     const { apiKey } = principalOf(context);
     const scope = { method: ListApiKeysRequestSchema.typeName, filter: [request.parent], principal: apiKey };
-    const read = (after = "", limit = 0) => deps.store.read((reader) => listApiKeys(reader, project, after, limit));
+    const read = (after = "", limit = 0) =>
+      deps.store.read(async (reader) => {
+        if (project !== null) await requireProject(reader, project);
+        return listApiKeys(reader, project, after, limit);
+      });
     const { rows, nextPageToken } = await readPage(deps.pageTokens, scope, request, read, (row) => row.id);
     return { apiKeys: rows.map(apiKeyMessageOf), nextPageToken };
   },

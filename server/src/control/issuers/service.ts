@@ -7,6 +7,7 @@ import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
 import { readPage } from "../page-token.ts";
+import { requireProject } from "../require-project.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { requireUnusedIssuer } from "../users-of-resource.ts";
 import { createIssuer, issuerMessageOf, updateIssuer } from "./write.ts";
@@ -24,7 +25,11 @@ export const issuerService = (deps: Deps): ServiceImpl<typeof IssuerService> => 
     const project = readProjectName(request.parent, "parent");
     const { apiKey } = principalOf(context);
     const scope = { method: ListIssuersRequestSchema.typeName, filter: [project], principal: apiKey };
-    const read = (after = "", limit = 0) => deps.store.read((reader) => listIssuers(reader, project, after, limit));
+    const read = (after = "", limit = 0) =>
+      deps.store.read(async (reader) => {
+        await requireProject(reader, project);
+        return listIssuers(reader, project, after, limit);
+      });
     const { rows, nextPageToken } = await readPage(deps.pageTokens, scope, request, read, (row) => row.id);
     return { issuers: rows.map(issuerMessageOf), nextPageToken };
   },

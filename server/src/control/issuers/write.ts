@@ -11,7 +11,6 @@ import type { Issuer } from "../../model/issuer.ts";
 import { idOf, issuerName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
 import { getIssuer, type IssuerRow, insertIssuer, lockIssuer, updateIssuer as updateRow } from "../../store/issuers.ts";
-import { getProject } from "../../store/projects.ts";
 import { issuerFromProto, issuerToProto } from "../../wire/issuer.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
@@ -20,6 +19,7 @@ import { applyMask } from "../field-mask.ts";
 import { issuerChange } from "../issuer-change.ts";
 import { issuerOf, issuerSpecOf } from "../issuer-row.ts";
 import { newId } from "../new-id.ts";
+import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import {
@@ -50,7 +50,7 @@ export async function createIssuer(
   requirePrivateAllowed(principal, issuer, undefined);
   const nowMs = deps.clock.now();
   const make = async (tx: Tx): Promise<Write<IssuerRow>> => {
-    found(await getProject(tx, project));
+    await requireProject(tx, project);
     await requireSoundIssuer(deps, tx, project, issuer);
     const now = new Date(nowMs);
     const result = await insertIssuer(tx, {

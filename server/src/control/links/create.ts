@@ -9,12 +9,12 @@ import type { Link } from "../../model/link.ts";
 import { idOf, linkName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
 import { getLink, insertLink, type LinkRow } from "../../store/links.ts";
-import { getProject } from "../../store/projects.ts";
 import { linkFromProto, withNewLinkDefaults } from "../../wire/link.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { newId } from "../new-id.ts";
 import { rehearse } from "../rehearse.ts";
+import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readProjectName } from "../resource-path.ts";
 import { linkChange, linkMessageOf, specOf } from "./convert.ts";
@@ -50,7 +50,7 @@ function newLink(message: LinkMessage, name: string): Link {
 }
 
 async function insertSoundLink(tx: Tx, project: string, link: Link, now: Date): Promise<Write<LinkRow>> {
-  found(await getProject(tx, project));
+  await requireProject(tx, project);
   await requireSound(tx, project, link);
   const row = { project, id: idOf(link.name), spec: specOf(link), createTime: now, updateTime: now };
   return { result: await insertLink(tx, row), changes: [linkChange(link)] };

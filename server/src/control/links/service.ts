@@ -14,6 +14,7 @@ import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
 import { readPage } from "../page-token.ts";
+import { requireProject } from "../require-project.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { linkChange, linkMessageOf, linkOf, specOf } from "./convert.ts";
 import { createLink } from "./create.ts";
@@ -39,7 +40,11 @@ export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
       filter: [project],
       principal: principalOf(context).apiKey,
     };
-    const read = (after = "", limit = 0) => deps.store.read((reader) => listLinks(reader, project, after, limit));
+    const read = (after = "", limit = 0) =>
+      deps.store.read(async (reader) => {
+        await requireProject(reader, project);
+        return listLinks(reader, project, after, limit);
+      });
     const { rows, nextPageToken } = await readPage(deps.pageTokens, scope, request, read, (row) => row.id);
     return { links: await withConditions(deps, rows), nextPageToken };
   },

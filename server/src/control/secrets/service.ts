@@ -12,7 +12,6 @@ import { idOf, secretName } from "../../model/resource-name.ts";
 import { fingerprintOf } from "../../model/secret.ts";
 import { SecretText } from "../../model/secret-text.ts";
 import type { Tx } from "../../store/database.ts";
-import { getProject } from "../../store/projects.ts";
 import { deleteSecret, getSecret, insertSecret, listSecrets, lockSecret, type SecretRow } from "../../store/secrets.ts";
 import { principalOf } from "../call.ts";
 import { createOnce } from "../create-once.ts";
@@ -20,6 +19,7 @@ import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
 import { newId } from "../new-id.ts";
 import { readPage } from "../page-token.ts";
+import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { sealingKeyOf, sealValues, secretChange } from "../secret-values.ts";
@@ -41,7 +41,11 @@ export const secretService = (deps: Deps): ServiceImpl<typeof SecretService> => 
     const project = readProjectName(request.parent, "parent");
     const { apiKey } = principalOf(context);
     const scope = { method: ListSecretsRequestSchema.typeName, filter: [project], principal: apiKey };
-    const read = (after = "", limit = 0) => deps.store.read((reader) => listSecrets(reader, project, after, limit));
+    const read = (after = "", limit = 0) =>
+      deps.store.read(async (reader) => {
+        await requireProject(reader, project);
+        return listSecrets(reader, project, after, limit);
+      });
     const { rows, nextPageToken } = await readPage(deps.pageTokens, scope, request, read, (row) => row.id);
     return { secrets: rows.map(secretMessageOf), nextPageToken };
   },
@@ -85,7 +89,7 @@ async function insertSealed(
   id: string,
   message: SecretMessage,
 ): Promise<Write<SecretRow>> {
-  found(await getProject(tx, project));
+  await requireProject(tx, project);
   const value = new SecretText(message.value);
   const nextValue = message.nextValue === "" ? undefined : new SecretText(message.nextValue);
   const key = await sealingKeyOf(tx, project);

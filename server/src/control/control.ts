@@ -1,0 +1,155 @@
+import { hkdfSync } from "node:crypto";
+import type { DescService } from "@bufbuild/protobuf";
+import { ApiKeyService } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
+import { ConfigService } from "@conduit-link/proto/conduit/v1/config_service_pb";
+import { IssuerService } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
+import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
+import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
+import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_pb";
+import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
+import { SecretService } from "@conduit-link/proto/conduit/v1/secret_service_pb";
+import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
+import { UsageService } from "@conduit-link/proto/conduit/v1/usage_service_pb";
+import { createRouterTransport, type Interceptor, type ServiceImpl, type Transport } from "@connectrpc/connect";
+import type { Clock } from "../clock.ts";
+import type { Fleet } from "../config-log/fleet.ts";
+import type { ConfigHub } from "../config-log/hub.ts";
+import type { Log } from "../log.ts";
+import type { Principal } from "../model/api-key.ts";
+import type { PlainRoute } from "../model/plain-http.ts";
+import type { Random } from "../random.ts";
+import type { Keyring } from "../sealing/keyring.ts";
+import type { SealingKey } from "../sealing/sealing-key.ts";
+import type { Store } from "../store/store.ts";
+import { apiKeyService } from "./api-keys/service.ts";
+import { type Authenticator, trustedAuthenticator } from "./authenticate.ts";
+import { configService } from "./config/service.ts";
+import { storedCredentials } from "./credentials.ts";
+import type { Deps } from "./deps.ts";
+import { createGate, createInterceptors, type Gate } from "./interceptors.ts";
+import { issuerService } from "./issuers/service.ts";
+import { createJwksRoute } from "./jwks-route.ts";
+import { linkTokenService } from "./link-tokens/service.ts";
+import { linkService } from "./links/service.ts";
+import { createPageTokens } from "./page-token.ts";
+import { projectService } from "./projects/service.ts";
+import { proxyService } from "./proxies/service.ts";
+import { createProxyStatuses, type ProxyStatuses } from "./proxy-status.ts";
+import { secretService } from "./secrets/service.ts";
+import { createSigners } from "./signing-keys.ts";
+import { tokenService } from "./tokens/service.ts";
+import { usageService } from "./usage/service.ts";
+
+/** What the control plane is made of. */
+export interface ControlOptions {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly fleet: Fleet;
+  /** Started. */
+  readonly hub: ConfigHub;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Under which clients reach the HTTP port; head of the issuers of projects made from now on. No trailing slash. */
+  readonly publicUrl: string;
+}
+
+/** A service and its implementation, as the listeners mount them. */
+export interface ControlService {
+  readonly service: DescService;
+  readonly implementation: object;
+}
+
+/** The control plane without sockets. */
+export interface Control {
+  readonly services: readonly ControlService[];
+  /** Outermost first. */
+  readonly interceptors: readonly Interceptor[];
+  /** To be called before a request's body is read. */
+  readonly gate: Gate;
+  /** Throws `credential_invalid` unless the header holds a valid credential of any kind: for paths that are no method. */
+  readonly authenticate: (header: Headers) => Promise<void>;
+  /** Key sets of the projects' issuers. */
+  readonly jwksRoute: PlainRoute;
+  /**
+   * Calls the services inside this process as `principal`, checked and validated like every call:
+   * `createClient(LinkService, control.transportAs(OPERATOR))`. Never give it to anything that a network can reach.
+   */
+  transportAs(principal: Principal): Transport;
+  /** Writes what is still in memory (the proxies' status). */
+  close(): Promise<void>;
+}
+
+/** The operator that `conduit dev` and `--local` commands act as: the one who has the database anyway. */
+export const LOCAL_OPERATOR: Principal = { apiKey: "apiKeys/local", role: "operator" };
+
+export function createControl(options: ControlOptions): Control {
+  const { store, hub, clock, random, log } = options;
+  const deps = depsOf(options);
+  const statuses = createProxyStatuses(store, log);
+  const services = servicesOf(deps, hub, statuses);
+  const authenticator = storedCredentials(store, clock);
+  return {
+    services,
+    interceptors: createInterceptors(authenticator, log, random),
+    gate: createGate(authenticator, log, random),
+    authenticate: (header) => requireAnyCredential(authenticator, header),
+    jwksRoute: createJwksRoute(store, clock),
+    transportAs(principal) {
+      const interceptors = createInterceptors(trustedAuthenticator(principal), log, random);
+      return createRouterTransport(
+        (router) => {
+          for (const { service, implementation } of services) router.service(service, implementation);
+        },
+        { router: { interceptors } },
+      );
+    },
+    close: () => statuses.close(),
+  };
+}
+
+/** Everything that calls share. Keys for the services' own use come from the fleet key, which all replicas have. */
+function depsOf({ store, keyring, fleet, clock, random, log, publicUrl }: ControlOptions): Deps {
+  const { fleetKey } = fleet;
+  return {
+    store,
+    keyring,
+    fleetKey,
+    pageTokens: createPageTokens(derivedKey(fleetKey, "page-token")),
+    requestKey: derivedKey(fleetKey, "request-id"),
+    clock,
+    random,
+    log,
+    publicUrl,
+  };
+}
+
+const derivedKey = ({ key }: SealingKey, purpose: string): Uint8Array =>
+  new Uint8Array(hkdfSync("sha256", key, "", `conduit/v1/${purpose}`, 32));
+
+function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): ControlService[] {
+  const isConnected = (proxy: string): boolean => hub.isConnected(proxy);
+  return [
+    mount(ProjectService, projectService(deps)),
+    mount(LinkService, linkService(deps)),
+    mount(LinkTokenService, linkTokenService(deps)),
+    mount(SecretService, secretService(deps)),
+    mount(IssuerService, issuerService(deps)),
+    mount(ApiKeyService, apiKeyService(deps)),
+    mount(TokenService, tokenService(deps, createSigners(deps))),
+    mount(ProxyService, proxyService(deps, { statuses, isConnected })),
+    mount(ConfigService, configService(deps, hub, statuses)),
+    mount(UsageService, usageService(deps)),
+  ];
+}
+
+const mount = <Service extends DescService>(
+  service: Service,
+  implementation: ServiceImpl<Service>,
+): ControlService => ({ service, implementation });
+
+async function requireAnyCredential(authenticator: Authenticator, header: Headers): Promise<void> {
+  const authorization = header.get("authorization");
+  // A proxy's credential is as good as a key for learning that a path does not exist.
+  await authenticator.proxy(authorization).catch(() => authenticator.apiKey(authorization));
+}

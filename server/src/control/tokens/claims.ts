@@ -1,0 +1,23 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { RESERVED_CLAIMS } from "../../jwt/mint.ts";
+import { parseStrictObject } from "../../jwt/strict-json.ts";
+import { type FieldViolation, invalidFields } from "../../model/errors.ts";
+
+/**
+ * Further claims of a token. Throws `field_invalid` naming each claim that the token's own would replace, and for claims
+ * that the proxies would refuse to read.
+ */
+export function requireClaims(claims: JsonObject | undefined): JsonObject {
+  const given = claims ?? {};
+  const violations: FieldViolation[] = RESERVED_CLAIMS.filter((name) => Object.hasOwn(given, name)).map((name) => ({
+    field: `claims.${name}`,
+    description: "is the token's own: leave it out, or use the field of the request that sets it",
+  }));
+  if (parseStrictObject(Buffer.from(JSON.stringify(given))) === undefined)
+    violations.push({
+      field: "claims",
+      description: "must be at most 15 levels deep, without names such as __proto__ and constructor",
+    });
+  if (violations.length > 0) throw invalidFields(violations);
+  return given;
+}
