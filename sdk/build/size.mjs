@@ -19,7 +19,9 @@ for (const [entry, limit, why] of limits) {
     write: false,
   });
   const bytes = gzipSync(outputFiles[0].contents, { level: 9 }).length;
-  console.log(`${entry}: ${outputFiles[0].contents.length} bytes min, ${bytes} bytes min+gzip (limit ${limit}; ${why})`);
+  console.log(
+    `${entry}: ${outputFiles[0].contents.length} bytes min, ${bytes} bytes min+gzip (limit ${limit}; ${why})`,
+  );
   short ||= bytes > limit;
 }
 process.exitCode = short ? 1 : 0;

@@ -31,7 +31,11 @@ export function noBody(): BodySource {
 }
 
 /** How a call's body is sent again: by value, by factory, by cloning the `Request`, or not at all. */
-export function bodySource(body: ConduitBody | null | undefined, request: Request | undefined, method: string): BodySource {
+export function bodySource(
+  body: ConduitBody | null | undefined,
+  request: Request | undefined,
+  method: string,
+): BodySource {
   if (typeof body === "function") return source(async () => payload(await body()));
   if (body !== undefined) return isStream(body) ? oneShot(payload(body)) : source(() => payload(body));
   if (!request) return nothing;
@@ -47,7 +51,8 @@ function source(next: BodySource["next"], parts: Partial<BodySource> = {}): Body
 function oneShot(only: Payload): BodySource {
   let sent = false;
   const next = () => {
-    if (sent) throw new ConduitError("body_not_replayable", "The streamed body is spent; pass a function that makes it anew");
+    if (sent)
+      throw new ConduitError("body_not_replayable", "The streamed body is spent; pass a function that makes it anew");
     sent = true;
     return only;
   };

@@ -60,7 +60,8 @@ export function createFetchWithAuth(parts: FetchWithAuthParts): FetchWithAuth {
         const location = redirectLocation(call, response);
         if (location === null) return response;
         discard(response);
-        if (++redirects > maxRedirects) throw new ConduitError("redirect_refused", `More than ${maxRedirects} redirects`);
+        if (++redirects > maxRedirects)
+          throw new ConduitError("redirect_refused", `More than ${maxRedirects} redirects`);
         followRedirect(target, call, response.status, location);
       }
     } finally {
@@ -107,7 +108,12 @@ function isUnreplayable401(error: unknown): boolean {
 }
 
 /** The token for the second attempt; `undefined` = the 401 is the answer. */
-async function renew(tokens: TokenManager, call: Call, held: HeldToken, response: Response): Promise<HeldToken | undefined> {
+async function renew(
+  tokens: TokenManager,
+  call: Call,
+  held: HeldToken,
+  response: Response,
+): Promise<HeldToken | undefined> {
   // A spent stream cannot be sent again; the refresh still begins, for the next call.
   const renewed = tokens.renew(held, call.signal);
   if (call.body.oneShot) {

@@ -43,7 +43,7 @@ export interface ConduitEvents {
     readonly tokens: { readonly expiresAt: number; readonly generation: number } | null;
     readonly via: "refresh" | "set" | "signed-out";
   };
-  /** One round of `getToken` ended. `waiters`: calls that waited for it. */
+  /** One round of `getToken` ended; `rotated` also if `setToken` came first, `lost` also if a sign-out did. `waiters`: calls that waited. */
   refresh: {
     readonly reason: RefreshReason;
     readonly durationMs: number;

@@ -62,10 +62,14 @@ export function createRefreshSlot<T>(platform: Platform, timeoutMs: number): Ref
           reject(signal && abortReason(signal));
         };
         // The waiter's own timer, because the flight's may belong to a request that is gone; it keeps a process alive, for someone waits.
-        const cancelTimer = platform.setTimer(Math.max(leftMs(flight), 0), () => {
-          leave();
-          reject(timeout());
-        }, true);
+        const cancelTimer = platform.setTimer(
+          Math.max(leftMs(flight), 0),
+          () => {
+            leave();
+            reject(timeout());
+          },
+          true,
+        );
         signal?.addEventListener("abort", onAbort);
         flight.promise.finally(leave).then(resolve, reject);
       });

@@ -59,7 +59,8 @@ export class TokenManager {
   constructor(options: TokenManagerOptions) {
     const { refresh, refreshTimeoutMs = 10_000, autoRefresh = true, platform } = options;
     if (typeof refresh !== "function") throw new TypeError("the source of tokens must be a function");
-    if (!(refreshTimeoutMs >= 1 && refreshTimeoutMs < 2 ** 31)) throw new TypeError("refreshTimeoutMs must be 1 to 2^31 - 1");
+    if (!(refreshTimeoutMs >= 1 && refreshTimeoutMs < 2 ** 31))
+      throw new TypeError("refreshTimeoutMs must be 1 to 2^31 - 1");
     this.#source = refresh;
     this.#autoRefresh = autoRefresh;
     this.#platform = { ...defaultPlatform, ...platform };
@@ -179,7 +180,8 @@ export class TokenManager {
   async #run(flight: Flight<HeldToken>, reason: RefreshReason): Promise<void> {
     const generation = this.#generation;
     const refreshToken = this.#held?.refreshToken;
-    const attemptId = (this.#attemptId ??= this.#platform.randomId());
+    const attemptId = this.#attemptId ?? this.#platform.randomId();
+    this.#attemptId = attemptId;
     try {
       const grant = await this.#source({ reason, attemptId, refreshToken, signal: flight.signal });
       if (grant === null) throw new ConduitError("session_lost", "Signed out: getToken answered null");

@@ -89,11 +89,18 @@ export function createControlClient(options: ControlClientOptions): ControlClien
 
   const call: ControlClient["call"] = async (service, method, message, { signal, timeoutMs } = {}) => {
     const limitMs = checkTimeout(timeoutMs ?? options.timeoutMs ?? 60_000);
-    if (!/^[\w.]+$/.test(service) || !/^\w+$/.test(method)) throw new TypeError("service and method must be protobuf names");
+    if (!/^[\w.]+$/.test(service) || !/^\w+$/.test(method))
+      throw new TypeError("service and method must be protobuf names");
     const key = headerSafe(typeof apiKey === "function" ? await apiKey() : apiKey, "apiKey");
     const url = target.resolve(`/${service}/${method}`);
     const { status, body } = await withDeadline(limitMs, signal, (deadline) =>
-      callUnary(send, { url, message, headers: { Authorization: `Bearer ${key}` }, signal: deadline, timeoutMs: limitMs }),
+      callUnary(send, {
+        url,
+        message,
+        headers: { Authorization: `Bearer ${key}` },
+        signal: deadline,
+        timeoutMs: limitMs,
+      }),
     );
     if (status !== 200) throw parseControlError(status, body);
     if (typeof body !== "object" || body === null) {
@@ -109,7 +116,8 @@ export function createControlClient(options: ControlClientOptions): ControlClien
 }
 
 function mintMessage({ lifetime, lifetimeSeconds, ...rest }: MintTokenRequest): Record<string, unknown> {
-  if (lifetime !== undefined && lifetimeSeconds !== undefined) throw new TypeError("give lifetime or lifetimeSeconds, not both");
+  if (lifetime !== undefined && lifetimeSeconds !== undefined)
+    throw new TypeError("give lifetime or lifetimeSeconds, not both");
   const asked = lifetime ?? lifetimeSeconds;
   return { ...rest, ...(asked !== undefined && { lifetime: `${durationSeconds(asked, "lifetime")}s` }) };
 }

@@ -36,6 +36,8 @@ export function encodeJsonPart(value: unknown): string {
 /** Bytes of canonical base64url; `undefined` for anything that encodes back to another text, so that one token has one spelling. */
 export function decodeBase64Url(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (!/^[\w-]*$/.test(text) || text.length % 4 === 1) return undefined;
-  const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) =>
+    character.charCodeAt(0),
+  );
   return encodeBase64Url(bytes) === text ? bytes : undefined;
 }

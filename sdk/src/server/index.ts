@@ -8,4 +8,9 @@ export {
 } from "./control-client.ts";
 export { ControlError, type ControlErrorCode, type ControlErrorDetail, isControlError } from "./control-error.ts";
 export { type SignUserTokenOptions, signUserToken } from "./sign-user-token.ts";
-export { type UserTokenClaims, UserTokenError, type VerifyUserTokenOptions, verifyUserToken } from "./verify-user-token.ts";
+export {
+  type UserTokenClaims,
+  UserTokenError,
+  type VerifyUserTokenOptions,
+  verifyUserToken,
+} from "./verify-user-token.ts";
