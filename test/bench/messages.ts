@@ -1,0 +1,49 @@
+// What the benchmark's processes say to one another over IPC.
+
+/** From any process, once it accepts connections (0 = it has no port). */
+export interface Ready {
+  readonly ready: true;
+  readonly port: number;
+}
+
+/** CPU time of the process so far, by its own accounting. */
+export interface CpuAnswer {
+  readonly cpuMicros: number;
+}
+
+/** Asked of the load generator. */
+export interface LoadOrder {
+  readonly port: number;
+  readonly durationMs: number;
+  /** `closed`: each connection sends its next request when it has its answer. `open`: at a fixed rate. */
+  readonly mode:
+    | { readonly kind: "closed"; readonly connections: number }
+    | { readonly kind: "open"; readonly perSecond: number };
+  /** Which list of requests, as told before. */
+  readonly workload: string;
+}
+
+/** Tells the load generator a list of whole requests, base64; they are sent in turn. */
+export interface WorkloadOrder {
+  readonly workload: string;
+  readonly requests: readonly string[];
+}
+
+export interface LoadAnswer {
+  readonly completed: number;
+  /** Answers by status other than 200, and `lost` for connections that broke. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** Milliseconds, ascending, at most 10,000 of them. */
+  readonly latenciesMs: readonly number[];
+}
+
+/** In a child: tells the parent that it is ready and answers its questions for CPU time. */
+export function serveParent(port: number): void {
+  process.on("message", (message) => {
+    if (message !== "cpu") return;
+    const { user, system } = process.cpuUsage();
+    process.send?.({ cpuMicros: user + system } satisfies CpuAnswer);
+  });
+  process.on("disconnect", () => process.exit());
+  process.send?.({ ready: true, port } satisfies Ready);
+}
