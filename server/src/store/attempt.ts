@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import type { Random } from "../random.ts";
-import type { Database, Reader, Tx } from "./database.ts";
+import type { Reader, Tx } from "./database.ts";
+import type { Driver, TransactionMode } from "./driver.ts";
 import { fromDriverError, isConnectionFailure, isLostRace } from "./driver-error.ts";
-
-export type TransactionConfig = Parameters<Database["transaction"]>[1];
 
 /** Runs of one transaction at most; each waits a little longer, at random, so that rivals part. */
 const ATTEMPTS_MAX = 8;
@@ -20,13 +19,13 @@ type Outcome<T> =
 
 /** Runs a transaction until it ends for good. @throws what `fn` threw, or `ConduitError` for the driver's failures */
 export async function runTransaction<T>(
-  database: Database,
+  driver: Driver,
   fn: (tx: Tx) => Promise<T>,
+  mode: TransactionMode,
   random: Random,
-  config?: TransactionConfig,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await runOnce(database, fn, config);
+    const outcome = await runOnce(fn, (watched) => driver.transact(watched, mode));
     if (outcome.ended === "committed") return outcome.value;
     if (outcome.ended === "refused") throw outcome.error;
     const { error, wasCommitting } = outcome;
@@ -38,38 +37,36 @@ export async function runTransaction<T>(
   }
 }
 
-async function runOnce<T>(
-  database: Database,
-  fn: (tx: Tx) => Promise<T>,
-  config?: TransactionConfig,
+/** Hands `fn` to the driver, and tells what `fn` itself threw from what the driver could not do. */
+async function runOnce<Input, T>(
+  fn: (input: Input) => Promise<T>,
+  hand: (watched: (input: Input) => Promise<T>) => Promise<T>,
 ): Promise<Outcome<T>> {
   let refused: { readonly error: unknown } | undefined;
   let wasCommitting = false;
+  const watched = async (input: Input): Promise<T> => {
+    try {
+      const result = await fn(input);
+      wasCommitting = true;
+      return result;
+    } catch (error) {
+      // Every failed statement arrives as a DrizzleQueryError; anything else is fn's own word.
+      if (!(error instanceof DrizzleQueryError)) refused = { error };
+      throw error;
+    }
+  };
   try {
-    const value = await database.transaction(async (tx) => {
-      try {
-        const result = await fn(tx);
-        wasCommitting = true;
-        return result;
-      } catch (error) {
-        // Every failed statement arrives as a DrizzleQueryError; anything else is fn's own word.
-        if (!(error instanceof DrizzleQueryError)) refused = { error };
-        throw error;
-      }
-    }, config);
-    return { ended: "committed", value };
+    return { ended: "committed", value: await hand(watched) };
   } catch (error) {
     return refused ? { ended: "refused", error: refused.error } : { ended: "failed", error, wasCommitting };
   }
 }
 
 /** Runs reads outside a transaction. @throws what `fn` threw, or `ConduitError` for the driver's failures */
-export async function runReads<T>(database: Database, fn: (reader: Reader) => Promise<T>): Promise<T> {
-  try {
-    return await fn(database);
-  } catch (error) {
-    throw error instanceof DrizzleQueryError ? fromDriverError(error) : error;
-  }
+export async function runReads<T>(driver: Driver, fn: (reader: Reader) => Promise<T>): Promise<T> {
+  const outcome = await runOnce(fn, (watched) => driver.read(watched));
+  if (outcome.ended === "committed") return outcome.value;
+  throw outcome.ended === "refused" ? outcome.error : fromDriverError(outcome.error);
 }
 
 const jitterMs = (random: Random, maxMs: number): number =>

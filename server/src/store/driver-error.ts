@@ -56,6 +56,12 @@ export function isLostRace(error: unknown): boolean {
 /** Whether the database or the way to it failed, and not the statement. */
 export const isConnectionFailure = (error: unknown): boolean => codeOf(factsOf(error)) === "store_unavailable";
 
+/** Codes after which a connection carries no statement any more. */
+const LOST_CODE = /^(CONNECT|E[A-Z]+$|08|57P|25P03|UND_)/;
+
+/** Whether the connection itself is gone. */
+export const isConnectionLost = (error: unknown): boolean => LOST_CODE.test(factsOf(error).code);
+
 /** SQLSTATE or connection code of a driver's error; "" = none. */
 export const driverCode = (error: unknown): string => factsOf(error).code;
 

@@ -2,14 +2,13 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { drizzle } from "drizzle-orm/pglite";
-import { migrate } from "drizzle-orm/pglite/migrator";
 import type { Clock } from "../clock.ts";
 import { ExitError, refusedByEnvironment } from "../model/exit.ts";
 import type { Database } from "./database.ts";
 import { lockDirectory } from "./directory-lock.ts";
+import type { Driver, TransactionMode } from "./driver.ts";
 import { fromDriverError } from "./driver-error.ts";
-import { MIGRATIONS, refuseNewer } from "./migrate.ts";
-import type { Driver } from "./store.ts";
+import { migrate } from "./migrate.ts";
 import { WAKE_CHANNEL } from "./wake-channel.ts";
 
 /** PostgreSQL inside PGlite: a directory of another major version cannot be opened. */
@@ -42,15 +41,9 @@ async function start(create: () => Promise<PGlite>, what: string): Promise<Drive
   try {
     const opened = await create();
     client = opened;
-    const database = drizzle(opened) as unknown as Database;
-    await refuseNewer(database, what);
-    await migrate(drizzle(opened), MIGRATIONS);
-    return {
-      kind: "pglite",
-      database,
-      listen: async (wake) => void (await opened.listen(WAKE_CHANNEL, wake)),
-      close: () => opened.close(),
-    };
+    const driver = pgliteDriver(opened, drizzle(opened) as unknown as Database);
+    await driver.transact((tx) => migrate(tx, what), "write");
+    return driver;
   } catch (cause) {
     await client?.close();
     if (cause instanceof ExitError) throw cause;
@@ -60,6 +53,20 @@ async function start(create: () => Promise<PGlite>, what: string): Promise<Drive
     );
   }
 }
+
+const CONFIGS: Readonly<Record<TransactionMode, Parameters<Database["transaction"]>[1]>> = {
+  write: undefined,
+  snapshot: { isolationLevel: "repeatable read", accessMode: "read only" },
+};
+
+/** PGlite has one connection, and lets others wait while a transaction has it. */
+const pgliteDriver = (client: PGlite, database: Database): Driver => ({
+  kind: "pglite",
+  transact: (fn, mode) => database.transaction(fn, CONFIGS[mode]),
+  read: (fn) => fn(database),
+  listen: async (wake) => void (await client.listen(WAKE_CHANNEL, wake)),
+  close: () => client.close(),
+});
 
 function refuseOtherMajor(folder: string, dataDir: string): void {
   let major: string;

@@ -1,25 +1,22 @@
-import { drizzle } from "drizzle-orm/postgres-js";
-import { migrate } from "drizzle-orm/postgres-js/migrator";
-import postgres from "postgres";
+import { sql } from "drizzle-orm";
 import { EXIT, ExitError, refusedByEnvironment, wrongSetting } from "../model/exit.ts";
 import type { SecretText } from "../model/secret-text.ts";
-import type { Database } from "./database.ts";
-import { driverCode, fromDriverError, isConnectionFailure } from "./driver-error.ts";
-import { MIGRATIONS, refuseNewer } from "./migrate.ts";
-import type { Driver } from "./store.ts";
-import { WAKE_CHANNEL } from "./wake-channel.ts";
+import type { Database, Tx } from "./database.ts";
+import type { Driver, TransactionMode } from "./driver.ts";
+import { driverCode, fromDriverError, isConnectionFailure, isConnectionLost } from "./driver-error.ts";
+import { migrate } from "./migrate.ts";
+import { createConnection, type PostgresConnection } from "./postgres-connection.ts";
+import { type PostgresListener, startListener } from "./postgres-listener.ts";
+import { createPool } from "./postgres-pool.ts";
 
-/** A statement, a wait for a lock, a transaction left open: none may hold others up for longer. */
-const SESSION = {
-  application_name: "conduit-server",
-  statement_timeout: 15_000,
-  lock_timeout: 10_000,
-  idle_in_transaction_session_timeout: 20_000,
-};
-const CONNECT_TIMEOUT_S = 10;
-const POOL_MAX = 10;
+const POOL_SIZE = 10;
 /** Any number that no other program uses for its own advisory locks in this database. */
 const MIGRATION_LOCK = 7_164_901_325;
+
+const BEGIN: Readonly<Record<TransactionMode, string>> = {
+  write: "begin",
+  snapshot: "begin isolation level repeatable read read only",
+};
 
 /**
  * Opens PostgreSQL and brings its tables up to date; replicas that start together take turns.
@@ -34,20 +31,51 @@ export async function openPostgres(databaseUrl: SecretText): Promise<Driver> {
   } catch (cause) {
     throw cause instanceof ExitError ? cause : openFailure(cause, where);
   }
-  const client = postgres(url.href, {
-    max: POOL_MAX,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    connection: SESSION,
-    onnotice: () => {},
-  });
+  const pool = createPool(() => createConnection(url.href), POOL_SIZE);
+  let listener: PostgresListener | undefined;
   return {
     kind: "postgres",
-    database: drizzle(client) as unknown as Database,
-    // The second `wake` is called on every LISTEN, the first one and those after a lost connection: what was sent in
-    // between is lost, so the listener must look.
-    listen: async (wake) => void (await client.listen(WAKE_CHANNEL, wake, wake)),
-    close: () => client.end({ timeout: 5 }),
+    transact: (fn, mode) => pool.use((connection) => transact(connection, fn, mode)),
+    read: (fn) => pool.use((connection) => lend(connection, fn)),
+    async listen(wake) {
+      listener = await startListener(url.href, wake);
+    },
+    async close() {
+      await Promise.all([listener?.stop(), pool.close()]);
+    },
   };
+}
+
+/** Begin, `fn`, commit. After a lost connection nothing more is sent on it: the server has rolled back. */
+async function transact<T>(
+  connection: PostgresConnection,
+  fn: (tx: Tx) => Promise<T>,
+  mode: TransactionMode,
+): Promise<T> {
+  try {
+    await connection.command(BEGIN[mode]);
+    const value = await lend(connection, fn);
+    // A transaction in which a statement failed answers COMMIT with ROLLBACK, and no error.
+    if ((await connection.command("commit")) !== "COMMIT") throw new TypeError("a failed transaction was committed");
+    return value;
+  } catch (error) {
+    if (isConnectionLost(error)) connection.discard();
+    if (!connection.isLost) await connection.command("rollback").catch(() => connection.discard());
+    throw error;
+  }
+}
+
+/** Gives `fn` the database for as long as it runs, and no longer. */
+async function lend<T>(connection: PostgresConnection, fn: (database: Database) => Promise<T>): Promise<T> {
+  let isOpen = true;
+  try {
+    return await fn(connection.database(() => isOpen));
+  } catch (error) {
+    if (isConnectionLost(error)) connection.discard();
+    throw error;
+  } finally {
+    isOpen = false;
+  }
 }
 
 function parseDatabaseUrl(databaseUrl: SecretText): URL {
@@ -60,22 +88,20 @@ function parseDatabaseUrl(databaseUrl: SecretText): URL {
   return url;
 }
 
-/** drizzle's migrator takes no lock: of several at once all but one fail. So: one connection, one advisory lock. */
+/** Replicas that start together take turns: all but the first find nothing left to do. */
 async function migrateOnce(url: string): Promise<void> {
-  const client = postgres(url, {
-    max: 1,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    connection: { application_name: "conduit-migrate" },
-    onnotice: () => {},
-  });
+  const connection = createConnection(url);
   try {
-    await client`select pg_advisory_lock(${MIGRATION_LOCK}::bigint)`;
-    const database = drizzle(client);
-    await refuseNewer(database as unknown as Database, "DATABASE_URL: the database");
-    await migrate(database, MIGRATIONS);
+    await connection.connect();
+    // Waiting for another replica's migration, and migrating, may take longer than a statement of the API.
+    await connection.command("set statement_timeout = 0; set lock_timeout = 0");
+    const run = async (tx: Tx): Promise<void> => {
+      await tx.execute(sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+      await migrate(tx, "DATABASE_URL: the database");
+    };
+    await transact(connection, run, "write");
   } finally {
-    // Ending the session releases the lock.
-    await client.end({ timeout: 5 });
+    await connection.end();
   }
 }
 
@@ -90,14 +116,11 @@ const REFUSED: Readonly<Record<string, string>> = {
 function openFailure(error: unknown, where: string): ExitError {
   const code = driverCode(error);
   // The driver's own message may hold the URL; ours names the place and the code.
-  const cause = fromDriverError(error).cause;
+  const { cause } = fromDriverError(error);
   const refused = REFUSED[code];
   if (refused !== undefined) return new ExitError(EXIT.usage, `DATABASE_URL: ${where} ${refused}`, { cause });
   if (code === "42501")
-    return refusedByEnvironment(
-      `DATABASE_URL: this user may not create tables or schemas in the database at ${where}`,
-      cause,
-    );
+    return refusedByEnvironment(`DATABASE_URL: this user may not create tables in the database at ${where}`, cause);
   if (isConnectionFailure(error))
     return new ExitError(EXIT.unreachable, `DATABASE_URL: no PostgreSQL answers at ${where} (${code})`, { cause });
   return new ExitError(EXIT.failed, `DATABASE_URL: the database at ${where} cannot be brought up to date (${code})`, {

@@ -1,9 +1,10 @@
 import type { Clock } from "../clock.ts";
 import type { SecretText } from "../model/secret-text.ts";
 import type { Random } from "../random.ts";
+import type { Driver } from "./driver.ts";
 import { openPglite, openPgliteInMemory } from "./open-pglite.ts";
 import { openPostgres } from "./open-postgres.ts";
-import { createStore, type Driver, type Store } from "./store.ts";
+import { createStore, type Store } from "./store.ts";
 
 /** Where the data lies. */
 export type StoreLocation =

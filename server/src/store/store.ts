@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { sql } from "drizzle-orm";
 import type { Random } from "../random.ts";
-import { runReads, runTransaction, type TransactionConfig } from "./attempt.ts";
-import type { Database, Reader, Tx } from "./database.ts";
+import { runReads, runTransaction } from "./attempt.ts";
+import type { Reader, Tx } from "./database.ts";
+import type { Driver, TransactionMode } from "./driver.ts";
 
 /** The database, whichever it is. Its functions reject with `ConduitError`, or with what the given function threw. */
 export interface Store {
@@ -29,20 +30,8 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** What opening a driver gives. */
-export interface Driver {
-  readonly kind: Store["kind"];
-  readonly database: Database;
-  /** Calls `wake` on each notification and each (re)connection. */
-  listen(wake: () => void): Promise<void>;
-  close(): Promise<void>;
-}
-
-const SNAPSHOT: TransactionConfig = { isolationLevel: "repeatable read", accessMode: "read only" };
-
 /** A store over an opened driver. */
 export async function createStore(driver: Driver, random: Random): Promise<Store> {
-  const { database } = driver;
   const inTransaction = new AsyncLocalStorage<true>();
   const wakers = new Set<() => void>();
   await driver.listen(() => {
@@ -53,19 +42,19 @@ export async function createStore(driver: Driver, random: Random): Promise<Store
     if (inTransaction.getStore() === undefined) return;
     throw new TypeError("a transaction is open here: use its tx; waiting for the store inside it would never end");
   }
-  async function transact<T>(fn: (tx: Tx) => Promise<T>, config?: TransactionConfig): Promise<T> {
+  async function transact<T>(fn: (tx: Tx) => Promise<T>, mode: TransactionMode): Promise<T> {
     refuseInside();
-    return runTransaction(database, (tx) => inTransaction.run(true, () => fn(tx)), random, config);
+    return runTransaction(driver, (tx) => inTransaction.run(true, () => fn(tx)), mode, random);
   }
   async function read<T>(fn: (reader: Reader) => Promise<T>): Promise<T> {
     refuseInside();
-    return runReads(database, fn);
+    return runReads(driver, fn);
   }
 
   return {
     kind: driver.kind,
-    transaction: (fn) => transact(fn),
-    readSnapshot: (fn) => transact(fn, SNAPSHOT),
+    transaction: (fn) => transact(fn, "write"),
+    readSnapshot: (fn) => transact(fn, "snapshot"),
     read,
     onWake(wake) {
       wakers.add(wake);
