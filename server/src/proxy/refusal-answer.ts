@@ -1,5 +1,6 @@
-import { challengeText, type Refusal } from "../judge/refusal.ts";
-import { ERRORS, type ErrorCode } from "../model/errors.ts";
+import { challengeText, Refusal } from "../judge/refusal.ts";
+import { type ConduitError, ERRORS, type ErrorCode } from "../model/errors.ts";
+import { ANY_ORIGIN, corsLines } from "./cors-plan.ts";
 import type { AnswerHead } from "./exchange.ts";
 
 const TYPE_BASE = "https://conduit.link/errors/";
@@ -48,6 +49,13 @@ export function refusalAnswer(refusal: Refusal, context: RefusalContext): { head
     ...context.limitLines,
   ];
   return { head: { status: http, headerLines }, body: context.isHead ? "" : body };
+}
+
+/** The answer to bytes that never became a request; its connection ends with it. */
+export function headlessRefusal(cause: ConduitError, requestId: string): { head: AnswerHead; body: string } {
+  const nothingKnown = { linkId: "", limitLines: [], debug: "none", isHead: false, mustClose: true } as const;
+  const refusal = new Refusal(cause.code, { detail: cause.detail });
+  return refusalAnswer(refusal, { ...nothingKnown, requestId, corsLines: corsLines(ANY_ORIGIN, undefined) });
 }
 
 function problemOf(refusal: Refusal, { requestId, debug }: RefusalContext): Record<string, unknown> {

@@ -1,0 +1,25 @@
+import type { SecretVersions } from "../../jwt/trust.ts";
+import type { EncodedResource } from "../../model/config-digest.ts";
+import type { ConfigResource } from "../../model/config-resource.ts";
+import { openForProxy } from "../../sealing/fleet-key.ts";
+import type { SealingKey } from "../../sealing/sealing-key.ts";
+import { decodeConfigResource } from "../../wire/config.ts";
+import type { OpenedResource } from "./resource-set.ts";
+
+/**
+ * Reads a resource as it came, and opens its secrets.
+ * @throws ConduitError `field_invalid` when it cannot be read; SealingError under another fleet key
+ */
+export function openResource({ kind, name, payload }: EncodedResource, fleetKey: SealingKey): OpenedResource {
+  const resource = decodeConfigResource(kind, payload);
+  // A payload under another's name would slip past every rule about that other.
+  if (resource.name !== name) throw new TypeError("the payload is another resource's");
+  return resource.kind === "secret" ? { kind: "secret", name, secret: openSecret(resource, fleetKey) } : resource;
+}
+
+function openSecret(secret: ConfigResource & { kind: "secret" }, fleetKey: SealingKey): SecretVersions {
+  const { name, sealedValue, sealedNextValue } = secret;
+  const current = openForProxy(fleetKey, sealedValue, { resource: name, value: "value" });
+  if (sealedNextValue === undefined) return { current };
+  return { current, next: openForProxy(fleetKey, sealedNextValue, { resource: name, value: "next_value" }) };
+}

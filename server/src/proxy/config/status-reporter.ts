@@ -1,0 +1,86 @@
+import type { Log } from "../../log.ts";
+import type { RejectedResource } from "../../model/proxy.ts";
+import type { ControlClient } from "./control-client.ts";
+import type { ConfigCursor } from "./state.ts";
+
+/** What is reported; read at the moment of sending, so that only the newest goes out. */
+export interface ReportedState {
+  readonly cursor: ConfigCursor | undefined;
+  /** Complete list. */
+  readonly rejected: readonly RejectedResource[];
+}
+
+/** Acknowledgements go out at most this often; rejections at once. */
+const INTERVAL_MS = 1_000;
+/** `ReportConfigStatusRequest.rejected` takes no more, each with a text of at most 500 characters. */
+const REJECTED_MAX = 1_000;
+const MESSAGE_MAX = 500;
+
+/** Tells the control plane what is applied and what was rejected. A lost report is made good by the next. */
+export class StatusReporter {
+  readonly #proxyVersion: string;
+  readonly #log: Log;
+  readonly #state: () => ReportedState;
+  #client: ControlClient | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isSending = false;
+  #isDue = false;
+  #rejectedBefore = "";
+
+  constructor(proxyVersion: string, log: Log, state: () => ReportedState) {
+    this.#proxyVersion = proxyVersion;
+    this.#log = log;
+    this.#state = state;
+  }
+
+  /** A new stream: this replica gets the reports from now on. */
+  reportTo(client: ControlClient): void {
+    this.#client = client;
+    this.stateChanged();
+  }
+
+  stateChanged(): void {
+    this.#isDue = true;
+    const rejected = this.#state()
+      .rejected.map(({ name, version }) => `${name}@${version}`)
+      .join();
+    const isNew = rejected !== this.#rejectedBefore;
+    this.#rejectedBefore = rejected;
+    if (isNew) this.#send();
+    else this.#timer ??= setTimeout(() => this.#send(), INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#client = undefined;
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const { cursor, rejected } = this.#state();
+    const client = this.#client;
+    if (client === undefined || cursor === undefined || this.#isSending) return;
+    this.#isSending = true;
+    this.#isDue = false;
+    const { epoch, sequence, digest } = cursor;
+    client
+      .reportStatus({
+        applied: { epoch, sequence, stateDigest: digest },
+        rejected: rejected.slice(0, REJECTED_MAX).map(({ name, version, message }) => ({
+          name,
+          version: BigInt(version),
+          message: message.slice(0, MESSAGE_MAX),
+        })),
+        proxyVersion: this.#proxyVersion,
+      })
+      .catch((err: unknown) => {
+        this.#isDue = true;
+        this.#log.debug({ err }, "the configuration status could not be reported");
+      })
+      .finally(() => {
+        this.#isSending = false;
+        if (this.#isDue && this.#client !== undefined) this.#timer ??= setTimeout(() => this.#send(), INTERVAL_MS);
+      });
+  }
+}

@@ -1,0 +1,89 @@
+import type { ServerOptions } from "node:http";
+import type { Registry } from "prom-client";
+import type { Dialer } from "../outbound/dialer.ts";
+import { createUpstreamClients } from "../outbound/upstream-client.ts";
+import { createClientAddress } from "./client-address.ts";
+import { ConfigPlane, type ConfigPlaneOptions, type ConfigStatus } from "./config/config-plane.ts";
+import {
+  createHttpHandlers,
+  PROXY_MAX_HEADERS_COUNT,
+  type ProxyHttpHandlers,
+  proxyServerOptions,
+} from "./http-adapter.ts";
+import { LimitTable } from "./limit-table.ts";
+import { createConfigMetrics, createProxyMetrics } from "./metrics.ts";
+import { createPipeline } from "./pipeline.ts";
+import { headlessRefusal } from "./refusal-answer.ts";
+import { createUpstreamPools } from "./upstream/pools.ts";
+import { UsageCounter } from "./usage/usage-counter.ts";
+import { UsageReporter } from "./usage/usage-reporter.ts";
+
+export interface DataPlaneOptions extends ConfigPlaneOptions {
+  /** Way to the upstreams, with its address policy. */
+  readonly dial: Dialer;
+  /** Gets the data plane's metrics. */
+  readonly registry: Registry;
+  /** Addresses and networks whose `X-Forwarded-For` is believed. Default: none. */
+  readonly trustedProxies?: readonly string[];
+}
+
+/** The data plane of one process, without its socket: `listen/proxy.ts` opens that. */
+export interface DataPlane {
+  /** For the listener, as they are. */
+  readonly handlers: ProxyHttpHandlers;
+  readonly serverOptions: ServerOptions;
+  readonly maxHeadersCount: number;
+  /** Reads the snapshot on disk and begins to follow the control plane; does not wait for it. */
+  start(): Promise<void>;
+  /** Resolves when there is a configuration; before, every request is refused with 503 `not_ready`. */
+  whenReady(): Promise<void>;
+  /** Whether there is one. */
+  isReady(): boolean;
+  status(): ConfigStatus;
+  /** After the listener has drained: reports the last counts, keeps the configuration on disk, closes every connection. */
+  stop(): Promise<void>;
+}
+
+/** How often pools of links that are gone are looked for. */
+const SWEEP_MS = 60_000;
+
+/** @throws ExitError (2) when a trusted proxy is no address or network */
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  const { clock, random, log, registry } = options;
+  const configPlane = new ConfigPlane(options);
+  const usage = new UsageCounter();
+  const reporter = new UsageReporter(usage, (batch) => configPlane.sendUsage(batch), random, log);
+  const pools = createUpstreamPools(createUpstreamClients(options.dial));
+  const serve = createPipeline({
+    config: configPlane.config,
+    clientAddress: createClientAddress(options.trustedProxies ?? []),
+    limits: new LimitTable(clock),
+    pools,
+    recorders: { log, metrics: createProxyMetrics(registry), usage, clock },
+    clock,
+    random,
+    log,
+  });
+  createConfigMetrics(registry, () => configPlane.status());
+  let sweep: NodeJS.Timeout | undefined;
+  return {
+    handlers: createHttpHandlers(serve, (cause) => headlessRefusal(cause, random.uuid())),
+    serverOptions: proxyServerOptions(),
+    maxHeadersCount: PROXY_MAX_HEADERS_COUNT,
+    async start() {
+      await configPlane.start();
+      reporter.start();
+      sweep = setInterval(() => pools.sweep(), SWEEP_MS);
+    },
+    whenReady: () => configPlane.whenReady(),
+    isReady: () => configPlane.config.isReady,
+    status: () => configPlane.status(),
+    async stop() {
+      clearInterval(sweep);
+      await reporter.stop();
+      await configPlane.stop();
+      configPlane.close();
+      await pools.destroy();
+    },
+  };
+}
