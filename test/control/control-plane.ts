@@ -1,10 +1,20 @@
 // A whole control plane in memory, without sockets: real services, real database (PGlite), a clock the test sets.
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescMethodStreaming, DescMethodUnary, DescService, Message } from "@bufbuild/protobuf";
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
+import { ConfigService, type ReportConfigStatusRequest } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_pb";
+import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { BadRequestSchema, ErrorInfoSchema } from "@conduit-link/proto/google/rpc/error_details_pb";
-import { type Client, Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
+import {
+  type Client,
+  Code,
+  ConnectError,
+  createClient,
+  createRouterTransport,
+  type Interceptor,
+  type Transport,
+} from "@connectrpc/connect";
 import { pino } from "pino";
 import type { Clock } from "../../server/src/clock.ts";
 import { openFleet } from "../../server/src/config-log/fleet.ts";
@@ -59,7 +69,11 @@ export interface ControlPlane extends AsyncDisposable {
   readonly operatorKey: string;
   /** A client that sends this bearer credential (default: the operator's key; null: none). */
   client<Service extends DescService>(service: Service, credential?: string | null): Client<Service>;
-  /** A project with a random id and a key of each role. */
+  /** What `client` calls through. */
+  transport(credential: string | null): Transport;
+  /** Joins a proxy, reports its status, and waits until it is written. */
+  reportAsProxy(request: ReportConfigStatusRequest): Promise<void>;
+  /** A project with this id and a key of each role. */
   makeProject(id: string): Promise<TestProject>;
 }
 
@@ -79,10 +93,12 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const fleet = await openFleet(store, { keyring, clock, random, version: "0.0.0-test" });
   const hub = createConfigHub({ store, fleet, clock, random, log });
   await hub.start();
-  const control = createControl({ store, keyring, fleet, hub, clock, random, log, publicUrl: PUBLIC_URL });
+  const control = createControl({ store, keyring, fleet, hub, clock, random, log, publicUrl: () => PUBLIC_URL });
   const { key } = await createOperatorKey(store, { clock, random }, "Test operator");
   const answers: string[] = [];
-  const clientOf = clients(control, answers);
+  const transport = (credential: string | null) => transportOf(control, credential, answers);
+  const clientOf = <Service extends DescService>(service: Service, credential: string | null) =>
+    createClient(service, transport(credential));
 
   return {
     control,
@@ -92,42 +108,62 @@ export async function startControlPlane(): Promise<ControlPlane> {
     logged: () => lines.join("\n"),
     answered: () => answers.join("\n"),
     client: (service, credential = key.reveal()) => clientOf(service, credential),
+    transport,
+    async reportAsProxy(request) {
+      const { joinToken } = await clientOf(ProxyService, key.reveal()).createJoinToken({});
+      const { credential } = await clientOf(ProxyService, null).joinProxy({ joinToken });
+      await clientOf(ConfigService, credential).reportConfigStatus(request);
+      await control.flush();
+    },
     makeProject: (id) => makeProject(id, clientOf(ProjectService, key.reveal()), clientOf(ApiKeyService, key.reveal())),
     async [Symbol.asyncDispose]() {
-      await control.close();
+      await control.flush();
       await hub.stop();
       await store.close();
     },
   };
 }
 
-function clients(control: Control, answers: string[]) {
-  return <Service extends DescService>(service: Service, credential: string | null): Client<Service> => {
-    const transport = createRouterTransport(
-      (router) => {
-        for (const mount of control.services) router.service(mount.service, mount.implementation);
-      },
-      {
-        router: { interceptors: [...control.interceptors], requestGate: control.gate },
-        transport: {
-          interceptors: [
-            (next) => async (request) => {
-              if (credential !== null) request.header.set("authorization", `Bearer ${credential}`);
-              try {
-                const response = await next(request);
-                if (!response.stream) answers.push(JSON.stringify(response.message, bigintAsText));
-                return response;
-              } catch (error) {
-                answers.push(JSON.stringify(describeFailure(error), bigintAsText));
-                throw error;
-              }
-            },
-          ],
-        },
-      },
-    );
-    return createClient(service, transport);
+function transportOf(control: Control, credential: string | null, answers: string[]): Transport {
+  const record: Interceptor = (next) => async (request) => {
+    if (credential !== null) request.header.set("authorization", `Bearer ${credential}`);
+    try {
+      const response = await next(request);
+      if (!response.stream) answers.push(JSON.stringify(response.message, bigintAsText));
+      return response;
+    } catch (error) {
+      answers.push(JSON.stringify(describeFailure(error), bigintAsText));
+      throw error;
+    }
   };
+  return createRouterTransport(
+    (router) => {
+      for (const { service, implementation } of control.services) router.service(service, implementation);
+    },
+    {
+      router: { interceptors: [...control.interceptors], requestGate: control.gate },
+      transport: { interceptors: [record] },
+    },
+  );
+}
+
+/** Calls any unary or server-streaming method; resolves with its first answer. */
+export async function callAny(
+  plane: ControlPlane,
+  method: DescMethod,
+  request: Message,
+  credential: string | null,
+): Promise<unknown> {
+  const transport = plane.transport(credential);
+  if (method.methodKind === "unary")
+    return transport.unary(method as DescMethodUnary, undefined, undefined, undefined, request);
+  const input = (async function* () {
+    yield request;
+  })();
+  const streaming = method as DescMethodStreaming;
+  const response = await transport.stream(streaming, undefined, undefined, undefined, input);
+  for await (const message of response.message) return message;
+  return undefined;
 }
 
 const bigintAsText = (_name: string, value: unknown): unknown => (typeof value === "bigint" ? `${value}` : value);

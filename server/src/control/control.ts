@@ -51,7 +51,7 @@ export interface ControlOptions {
   readonly random: Random;
   readonly log: Log;
   /** Under which clients reach the HTTP port; head of the issuers of projects made from now on. No trailing slash. */
-  readonly publicUrl: string;
+  readonly publicUrl: () => string;
 }
 
 /** A service and its implementation, as the listeners mount them. */
@@ -76,8 +76,8 @@ export interface Control {
    * `createClient(LinkService, control.transportAs(OPERATOR))`. Never give it to anything that a network can reach.
    */
   transportAs(principal: Principal): Transport;
-  /** Writes what is still in memory (the proxies' status). */
-  close(): Promise<void>;
+  /** Writes what is still in memory (the proxies' status); it does so by itself about every second. */
+  flush(): Promise<void>;
 }
 
 /** The operator that `conduit dev` and `--local` commands act as: the one who has the database anyway. */
@@ -104,7 +104,7 @@ export function createControl(options: ControlOptions): Control {
         { router: { interceptors } },
       );
     },
-    close: () => statuses.close(),
+    flush: () => statuses.flush(),
   };
 }
 

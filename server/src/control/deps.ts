@@ -19,5 +19,5 @@ export interface Deps {
   readonly random: Random;
   readonly log: Log;
   /** Head of the issuers' URLs, without trailing slash. */
-  readonly publicUrl: string;
+  readonly publicUrl: () => string;
 }

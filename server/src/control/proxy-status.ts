@@ -8,8 +8,8 @@ export interface ProxyStatuses {
   report(id: string, status: ProxyStatus): void;
   /** What is not written yet. */
   pending(id: string): ProxyStatus | undefined;
-  /** Writes what is pending and stops. */
-  close(): Promise<void>;
+  /** Writes what is pending now. */
+  flush(): Promise<void>;
 }
 
 /** Ten thousand proxies that follow one change report within a second: one transaction, not ten thousand. */
@@ -47,9 +47,6 @@ export function createProxyStatuses(store: Store, log: Log): ProxyStatuses {
       schedule();
     },
     pending: (id) => waiting.get(id),
-    async close() {
-      await flush();
-      clearTimeout(timer);
-    },
+    flush,
   };
 }

@@ -34,7 +34,7 @@ export async function createProject(
   const dataKey = deps.keyring.createDataKey(id);
   // Made before the transaction, which waits for nothing but the database.
   const signingKey = await newActiveKey(deps, dataKey, now);
-  const issuer = builtInIssuer(id, `${deps.publicUrl}/p/${id}`);
+  const issuer = builtInIssuer(id, `${deps.publicUrl()}/p/${id}`);
   const make = async (tx: Tx): Promise<Write<ProjectRow>> => {
     const times = { createTime: now, updateTime: now };
     const result = await insertProject(tx, { id, displayName, issuer: issuer.iss, ...times });
