@@ -1,0 +1,129 @@
+// Process: our proxy with its whole pipeline and a configuration made by hand, without a control plane.
+// Arguments: the upstream's port, the link token's text, and the log level (`info` writes an access log line a request).
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import { systemClock } from "../../server/src/clock.ts";
+import { JwksSources } from "../../server/src/jwt/jwks.ts";
+import { listenProxy } from "../../server/src/listen/proxy.ts";
+import { DEFAULT_ALGORITHMS, type Issuer, LEEWAY_DEFAULTS } from "../../server/src/model/issuer.ts";
+import { IDENTITY_HEADERS, LINK_DEFAULTS, type Link } from "../../server/src/model/link.ts";
+import { SecretText } from "../../server/src/model/secret-text.ts";
+import { hashToken } from "../../server/src/model/token-string.ts";
+import { createFetchJson } from "../../server/src/outbound/capped-fetch.ts";
+import { createDialer } from "../../server/src/outbound/dialer.ts";
+import { createResolver } from "../../server/src/outbound/resolver.ts";
+import { createUpstreamClients } from "../../server/src/outbound/upstream-client.ts";
+import { createClientAddress } from "../../server/src/proxy/client-address.ts";
+import { CompiledLinks } from "../../server/src/proxy/config/compiled-links.ts";
+import type { OpenedResource } from "../../server/src/proxy/config/resource-set.ts";
+import {
+  createHttpHandlers,
+  PROXY_MAX_HEADERS_COUNT,
+  proxyServerOptions,
+} from "../../server/src/proxy/http-adapter.ts";
+import { LimitTable } from "../../server/src/proxy/limit-table.ts";
+import { createProxyMetrics } from "../../server/src/proxy/metrics.ts";
+import { createPipeline } from "../../server/src/proxy/pipeline.ts";
+import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
+import { createUpstreamPools } from "../../server/src/proxy/upstream/pools.ts";
+import { UsageCounter } from "../../server/src/proxy/usage/usage-counter.ts";
+import { systemRandom } from "../../server/src/random.ts";
+import { serveParent } from "./messages.ts";
+import { BENCH } from "./workload.ts";
+
+const [upstreamPort = "", linkToken = "", level = "warn"] = process.argv.slice(2);
+const PROJECT = "projects/bench";
+
+const issuer: Issuer = {
+  name: `${PROJECT}/issuers/rs256`,
+  displayName: "",
+  iss: BENCH.issuer,
+  keys: { kind: "jwks_url", url: `http://127.0.0.1:${upstreamPort}/jwks.json` },
+  algorithms: DEFAULT_ALGORITHMS.jwks_url,
+  ...LEEWAY_DEFAULTS,
+  acceptIdTokens: false,
+  allowPrivate: true,
+};
+
+const link: Link = {
+  name: `${PROJECT}/links/${BENCH.linkId}`,
+  displayName: "",
+  upstream: {
+    baseUrl: `http://127.0.0.1:${upstreamPort}`,
+    allowPrivate: true,
+    connectTimeoutMs: LINK_DEFAULTS.connectTimeoutMs,
+    firstByteTimeoutMs: LINK_DEFAULTS.firstByteTimeoutMs,
+    idleTimeoutMs: LINK_DEFAULTS.idleTimeoutMs,
+  },
+  injections: [{ kind: "header", name: "X-Api-Key", prefix: "", secret: `${PROJECT}/secrets/key` }],
+  issuers: [issuer.name],
+  audiences: [BENCH.audience],
+  anyAudience: false,
+  requiredClaims: [{ path: "email", test: "present", present: true }],
+  scopesAny: [],
+  scopesAll: ["orders:read"],
+  rules: [{ effect: "ALLOW", methods: ["GET"], path: "/api/users/{jwt.sub}/*", query: {}, claims: [], message: "" }],
+  claimHeaders: IDENTITY_HEADERS,
+  forwardUserToken: "OFF",
+  // High enough never to refuse: the cost of the decision is what counts.
+  limits: [{ ...LINK_DEFAULTS.limit, requests: 100_000_000, burst: 1_000_000 }],
+  cors: { origins: [], headers: [], credentials: false },
+  linkTokenMode: "REQUIRED",
+  userTokenMode: "REQUIRED",
+  debug: "OFF",
+  state: "ACTIVE",
+  requestBodyMaxBytes: LINK_DEFAULTS.requestBodyMaxBytes,
+  allowAmbiguousPaths: false,
+  sharedCache: false,
+  sendForwarded: false,
+  allowedRedirectOrigins: [],
+};
+
+const token = `${link.name}/tokens/web`;
+const resources: readonly OpenedResource[] = [
+  {
+    kind: "secret",
+    name: `${PROJECT}/secrets/key`,
+    secret: { current: new SecretText("sk_bench_0123456789abcdef0123456789abcdef") },
+  },
+  { kind: "issuer", name: issuer.name, issuer },
+  { kind: "link", name: link.name, link },
+  {
+    kind: "link_token",
+    name: token,
+    linkToken: {
+      name: token,
+      displayName: "",
+      tokenHash: hashToken(linkToken),
+      allowedOrigins: [],
+      allowedAddresses: [],
+    },
+  },
+];
+
+const [clock, random] = [systemClock, systemRandom];
+const log = pino({ level }, pino.destination({ dest: "/dev/null", sync: true }));
+const dial = createDialer(createResolver({ clock }));
+const config = new CompiledLinks(new JwksSources({ fetchJson: createFetchJson(dial), clock, log }));
+config.apply(resources.map((resource) => ({ kind: resource.kind, name: resource.name, version: 1n, resource })));
+if (config.rejected().length > 0) throw new Error(JSON.stringify(config.rejected()));
+config.becomeReady("00000000-0000-4000-8000-000000000000");
+
+const serve = createPipeline({
+  config,
+  clientAddress: createClientAddress([]),
+  limits: new LimitTable(clock),
+  pools: createUpstreamPools(createUpstreamClients(dial)),
+  recorders: { log, metrics: createProxyMetrics(new Registry()), usage: new UsageCounter(), clock },
+  clock,
+  random,
+  log,
+});
+const { address } = await listenProxy({
+  host: "127.0.0.1",
+  port: 0,
+  handlers: createHttpHandlers(serve, (cause) => headlessRefusal(cause, random.uuid())),
+  serverOptions: proxyServerOptions(),
+  maxHeadersCount: PROXY_MAX_HEADERS_COUNT,
+});
+serveParent(address.port);
