@@ -5,13 +5,19 @@ import { JWT_ERRORS, malformed, TokenFault } from "./token-fault.ts";
 /** Longest user token that is looked at, in bytes (contract.md 8). */
 export const TOKEN_MAX_BYTES = 16 * 1024;
 
-/** A token that has the strict compact form. Nothing in it is verified. */
-export interface StrictToken {
+/** A JWS that has the strict compact form. Nothing in it is verified. */
+export interface StrictJws {
   /** As sent: its only spelling. */
   readonly text: string;
   readonly algorithm: string;
   readonly kid: string | undefined;
   readonly typ: string | undefined;
+  /** As it stands in the text. */
+  readonly payloadPart: string;
+}
+
+/** A JWS whose payload is a strict JSON object, as a JWT's must be. */
+export interface StrictToken extends StrictJws {
   readonly claims: Claims;
 }
 
@@ -28,17 +34,28 @@ const MISPLACED: readonly (readonly [prefix: string, detail: string])[] = [
   ["cl_", "This is a credential of the API, not a user's JWT"],
 ];
 
-/**
- * Reads a JWS in compact form (RFC 7515 7.1) in the one spelling it has: three parts of canonical base64url, header and
- * payload strict JSON objects (`strict-json.ts`). Extensions (`crit`, `b64`) and keys in the header are refused; the
- * signature may be empty, so that `alg: none` is answered by the algorithm rule.
- */
+/** Reads a JWT: a JWS in strict form (`parseStrictJws`) whose payload is a strict JSON object (`strict-json.ts`). */
 export function parseStrictForm(text: string): StrictToken | TokenFault {
+  const jws = parseStrictJws(text);
+  if (jws instanceof TokenFault) return jws;
+  const claims = parseStrictObject(Buffer.from(jws.payloadPart, "base64url"));
+  return claims === undefined
+    ? malformed("The token's payload must be a JSON object with unique names")
+    : { ...jws, claims };
+}
+
+/**
+ * Reads a JWS in compact form (RFC 7515 7.1) in the one spelling it has: three parts of canonical base64url, the header a
+ * strict JSON object. Extensions (`crit`, `b64`) and keys in the header are refused; the signature may be empty, so that
+ * `alg: none` is answered by the algorithm rule.
+ */
+export function parseStrictJws(text: string): StrictJws | TokenFault {
   if (text.length > TOKEN_MAX_BYTES) return malformed("The token is longer than 16 KiB");
   const parts = text.split(".", 6);
-  const [headerPart, payloadPart, signaturePart] = parts;
-  if (parts.length === 5)
+  if (parts.length === 5) {
     return new TokenFault("token_malformed", JWT_ERRORS.encrypted, { detail: JWT_ERRORS.encrypted });
+  }
+  const [headerPart, payloadPart, signaturePart] = parts;
   if (parts.length !== 3 || headerPart === undefined || payloadPart === undefined || signaturePart === undefined) {
     return malformed(misplacedDetail(text) ?? "A JWT has three parts separated by dots");
   }
@@ -46,10 +63,7 @@ export function parseStrictForm(text: string): StrictToken | TokenFault {
     return malformed("The token's parts must be canonical base64url without padding");
   }
   const header = readHeader(parseStrictObject(Buffer.from(headerPart, "base64url")));
-  if (header instanceof TokenFault) return header;
-  const claims = parseStrictObject(Buffer.from(payloadPart, "base64url"));
-  if (claims === undefined) return malformed("The token's payload must be a JSON object with unique names");
-  return { text, claims, algorithm: header.alg, kid: header.kid, typ: header.typ };
+  return header instanceof TokenFault ? header : { text, payloadPart, ...header };
 }
 
 /** Whether re-encoding what this decodes to gives the same text: a second spelling of one token would pass a cache or a revocation. */
@@ -60,13 +74,9 @@ function isCanonical(part: string): boolean {
 const misplacedDetail = (text: string): string | undefined =>
   MISPLACED.find(([prefix]) => text.startsWith(prefix))?.[1];
 
-interface StrictHeader {
-  readonly alg: string;
-  readonly kid: string | undefined;
-  readonly typ: string | undefined;
-}
-
-function readHeader(header: Readonly<Record<string, unknown>> | undefined): StrictHeader | TokenFault {
+function readHeader(
+  header: Readonly<Record<string, unknown>> | undefined,
+): Pick<StrictJws, "algorithm" | "kid" | "typ"> | TokenFault {
   if (header === undefined) return malformed("The token's header must be a JSON object with unique names");
   const { alg, kid, typ } = header;
   if (typeof alg !== "string") return malformed("The token's header must name its algorithm in alg");
@@ -77,7 +87,7 @@ function readHeader(header: Readonly<Record<string, unknown>> | undefined): Stri
   // RFC 7515 4.1.11: what is critical must be understood; we understand none. RFC 7797 6: b64 comes only with crit.
   const extension = ["crit", "b64"].find((name) => Object.hasOwn(header, name));
   if (extension !== undefined) return malformed(`The token's header uses an extension (${extension})`);
-  return { alg, kid, typ };
+  return { algorithm: alg, kid, typ };
 }
 
 const isTextOrAbsent = (value: unknown): value is string | undefined =>

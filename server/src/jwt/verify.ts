@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Claims } from "../model/claims.ts";
 import type { Issuer, SigningAlgorithm } from "../model/issuer.ts";
 import type { KeySet, KeySource } from "./key-source.ts";
-import { parseStrictForm, type StrictToken } from "./strict-form.ts";
+import { parseStrictForm, type StrictJws, type StrictToken } from "./strict-form.ts";
 import { readValidity, type Validity, validityFault } from "./time-claims.ts";
 import { claimInvalid, JWT_ERRORS, TokenFault } from "./token-fault.ts";
 import type { TrustedIssuer } from "./trust.ts";
@@ -96,8 +96,9 @@ async function verifySignature(
   return (await signatureFault(token, algorithm, newer)) ?? newer;
 }
 
-async function signatureFault(
-  { text, kid }: StrictToken,
+/** What is wrong with a signature under the keys of one set and a pinned algorithm; undefined = it is good. */
+export async function signatureFault(
+  { text, kid }: StrictJws,
   algorithm: SigningAlgorithm,
   set: KeySet,
 ): Promise<TokenFault | undefined> {
