@@ -85,7 +85,8 @@ export interface ClientSettings {
 function port(flag: string, text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback;
   const value = Number(text);
-  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw wrongSetting(`--${flag}: give a port, 0-65535 (0 = any free one)`);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535)
+    throw wrongSetting(`--${flag}: give a port, 0-65535 (0 = any free one)`);
   return value;
 }
 
@@ -98,15 +99,21 @@ function logFormat(text: string | undefined, fallback: "json" | "text"): "json" 
 function publicUrl(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isPlain = url !== undefined && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  const isPlain =
+    url !== undefined && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
   const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));
   if (!isPlain || !isSecure)
-    throw wrongSetting("--public-url: give the https URL under which clients reach the HTTP port (http only on loopback)");
+    throw wrongSetting(
+      "--public-url: give the https URL under which clients reach the HTTP port (http only on loopback)",
+    );
   return url.href.replace(/\/+$/, "");
 }
 
 const list = (text: string | undefined): string[] =>
-  (text ?? "").split(",").map((item) => item.trim()).filter((item) => item !== "");
+  (text ?? "")
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
 
 function tlsFiles(flags: RawFlags): TlsFiles | undefined {
   if (flags.tlsCert === undefined && flags.tlsKey === undefined) return undefined;
@@ -119,7 +126,8 @@ function tlsFiles(flags: RawFlags): TlsFiles | undefined {
 function secretVariable(environment: Environment, name: string): SecretText | undefined {
   const text = environment[name];
   const path = environment[`${name}_FILE`];
-  if (text !== undefined && text !== "" && path !== undefined) throw wrongSetting(`${name}: set it or ${name}_FILE, not both`);
+  if (text !== undefined && text !== "" && path !== undefined)
+    throw wrongSetting(`${name}: set it or ${name}_FILE, not both`);
   if (path !== undefined) return readPrivateFile(path, `${name}_FILE`);
   return text === undefined || text === "" ? undefined : new SecretText(text);
 }
@@ -136,7 +144,9 @@ export function devSettings(flags: RawFlags): DevSettings {
   const url = publicUrl(flags.publicUrl);
   const base = common(flags, "127.0.0.1", "text");
   if (!isLoopbackHost(base.host))
-    throw wrongSetting("--host: `conduit dev` listens on loopback only; use `conduit server` and `conduit proxy` elsewhere");
+    throw wrongSetting(
+      "--host: `conduit dev` listens on loopback only; use `conduit server` and `conduit proxy` elsewhere",
+    );
   return {
     ...base,
     proxyPort: port("proxy-port", flags.proxyPort, 8080),
@@ -162,7 +172,8 @@ export function masterKeys(environment: Environment): SecretText {
 }
 
 /** `DATABASE_URL`; absent = PGlite in the data directory. */
-export const databaseUrl = (environment: Environment): SecretText | undefined => secretVariable(environment, "DATABASE_URL");
+export const databaseUrl = (environment: Environment): SecretText | undefined =>
+  secretVariable(environment, "DATABASE_URL");
 
 /** `conduit server`. @throws ExitError (2, 3) naming the flag or variable that is wrong */
 export function serverSettings(flags: RawFlags, environment: Environment): ServerSettings {
@@ -170,9 +181,13 @@ export function serverSettings(flags: RawFlags, environment: Environment): Serve
   const tls = tlsFiles(flags);
   const isLocal = isLoopbackHost(base.host);
   if (!isLocal && tls === undefined && flags.behindTls !== true)
-    throw wrongSetting("the HTTP port would be plain off loopback: give --tls-cert and --tls-key, or --behind-tls, or --host 127.0.0.1");
+    throw wrongSetting(
+      "the HTTP port would be plain off loopback: give --tls-cert and --tls-key, or --behind-tls, or --host 127.0.0.1",
+    );
   if (!isLocal && tls === undefined && flags.insecureGrpc !== true)
-    throw wrongSetting("the gRPC port carries secrets and would be plain off loopback: give --tls-cert and --tls-key, or --insecure-grpc");
+    throw wrongSetting(
+      "the gRPC port carries secrets and would be plain off loopback: give --tls-cert and --tls-key, or --insecure-grpc",
+    );
   const url = publicUrl(flags.publicUrl);
   const database = databaseUrl(environment);
   return {
@@ -192,7 +207,8 @@ export function serverSettings(flags: RawFlags, environment: Environment): Serve
 function controlAddresses(flags: RawFlags): HostPort[] {
   const addresses = list(flags.control).map((text) => {
     const address = parseHostPort(text);
-    if (address === undefined) throw wrongSetting("--control: give host:port of the control plane's gRPC port, several separated by commas");
+    if (address === undefined)
+      throw wrongSetting("--control: give host:port of the control plane's gRPC port, several separated by commas");
     return address;
   });
   if (addresses.length === 0) throw wrongSetting("--control: missing; give host:port of the control plane's gRPC port");
@@ -204,7 +220,9 @@ export function proxySettings(flags: RawFlags, environment: Environment): ProxyS
   const base = common(flags, "::", "json");
   const tls = tlsFiles(flags);
   if (!isLoopbackHost(base.host) && tls === undefined && flags.behindTls !== true)
-    throw wrongSetting("the proxy port would be plain off loopback: give --tls-cert and --tls-key, or --behind-tls, or --host 127.0.0.1");
+    throw wrongSetting(
+      "the proxy port would be plain off loopback: give --tls-cert and --tls-key, or --behind-tls, or --host 127.0.0.1",
+    );
   const joinToken = secretVariable(environment, "CONDUIT_JOIN_TOKEN");
   const credential = secretVariable(environment, "CONDUIT_PROXY_CREDENTIAL");
   return {
@@ -223,14 +241,17 @@ export function proxySettings(flags: RawFlags, environment: Environment): ProxyS
 
 /** Client commands: `--control-url` or `CONDUIT_URL`, and `CONDUIT_API_KEY` or its file. */
 export function clientSettings(controlUrl: string | undefined, environment: Environment): ClientSettings {
-  const text = controlUrl ?? environment["CONDUIT_URL"];
+  const text = controlUrl ?? environment.CONDUIT_URL;
   const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined)
-    throw wrongSetting("--control-url or CONDUIT_URL: give the URL of the control plane's HTTP port, as http://127.0.0.1:8081");
+    throw wrongSetting(
+      "--control-url or CONDUIT_URL: give the URL of the control plane's HTTP port, as http://127.0.0.1:8081",
+    );
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopbackHost(url.hostname)))
     throw wrongSetting("--control-url: an API key is sent there, so it must be https (http only on loopback)");
   const apiKey = secretVariable(environment, "CONDUIT_API_KEY");
-  if (apiKey === undefined) throw wrongSetting("CONDUIT_API_KEY or CONDUIT_API_KEY_FILE: missing; it holds a key of this API (cl_key_…)");
+  if (apiKey === undefined)
+    throw wrongSetting("CONDUIT_API_KEY or CONDUIT_API_KEY_FILE: missing; it holds a key of this API (cl_key_…)");
   return { controlUrl: url.href.replace(/\/+$/, ""), apiKey };
 }
 

@@ -6,7 +6,14 @@ const OWN_PATH = "/api/users/123/profile?from=page";
 const OTHER_PATH = "/api/users/456/profile";
 const BURST = 30;
 const EVENTS_SHOWN = 3;
-const SHOWN_HEADERS = ["x-conduit-error", "ratelimit", "ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"];
+const SHOWN_HEADERS = [
+  "x-conduit-error",
+  "ratelimit",
+  "ratelimit-policy",
+  "retry-after",
+  "www-authenticate",
+  "x-request-id",
+];
 
 function element<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -42,7 +49,7 @@ async function getToken({ reason, signal }: { reason: string; signal: AbortSigna
 async function showAnswer(response: Response, summary: string): Promise<void> {
   const kind = response.ok ? "good" : "bad";
   setText("status", `${response.status}`);
-  element("status").dataset["kind"] = kind;
+  element("status").dataset.kind = kind;
   setText("summary", summary);
   const rows = SHOWN_HEADERS.flatMap((name) => {
     const value = response.headers.get(name);
@@ -84,7 +91,7 @@ async function events(conduit: Conduit): Promise<void> {
   const response = await conduit.fetchWithAuth("/events", { signal: controller.signal });
   if (!response.ok || response.body === null) return showAnswer(response, "no stream");
   setText("status", `${response.status}`);
-  element("status").dataset["kind"] = "good";
+  element("status").dataset.kind = "good";
   setText("summary", `GET /events: the first ${EVENTS_SHOWN} events, as they come`);
   setText("body-heading", "Events");
   setText("body", "");
@@ -106,7 +113,7 @@ function onPress(id: string, action: () => Promise<void>): void {
     action()
       .catch((error: unknown) => {
         setText("status", "error");
-        element("status").dataset["kind"] = "bad";
+        element("status").dataset.kind = "bad";
         setText("summary", error instanceof Error ? error.message : String(error));
       })
       .finally(() => {
@@ -133,7 +140,11 @@ function showToken(conduit: Conduit): void {
   const draw = () => {
     const leftSeconds = expiresAt === undefined ? undefined : Math.ceil((expiresAt - Date.now()) / 1_000);
     if (leftSeconds === undefined) setText("token-state", "none yet");
-    else setText("token-state", leftSeconds > 0 ? `valid for ${leftSeconds} s` : "expired: the next call refreshes it first");
+    else
+      setText(
+        "token-state",
+        leftSeconds > 0 ? `valid for ${leftSeconds} s` : "expired: the next call refreshes it first",
+      );
   };
   conduit.on("change", ({ tokens }) => {
     expiresAt = tokens?.expiresAt;

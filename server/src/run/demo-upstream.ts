@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { buffer } from "node:stream/consumers";
 import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
 import type { SecretText } from "../model/secret-text.ts";
 
 /** Header in which the demo upstream wants its key. */

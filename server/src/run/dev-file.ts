@@ -53,7 +53,10 @@ export function readDevFile(path: string): DevFile | undefined {
     text = readFileSync(path, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw refusedByEnvironment(`${path} cannot be read: make it readable, or delete it to get new demo credentials`, cause);
+    throw refusedByEnvironment(
+      `${path} cannot be read: make it readable, or delete it to get new demo credentials`,
+      cause,
+    );
   }
   const value = parseObject(text);
   if (value === undefined || TEXT_KEYS.some((key) => typeof value[key] !== "string"))

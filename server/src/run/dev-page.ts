@@ -38,7 +38,11 @@ function html(body: string, { proxy_url }: DemoFacts): PlainAnswer {
   ].join("; ");
   return {
     status: 200,
-    headers: { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy, "Cache-Control": "no-cache" },
+    headers: {
+      "Content-Type": "text/html; charset=utf-8",
+      "Content-Security-Policy": policy,
+      "Cache-Control": "no-cache",
+    },
     body,
   };
 }
@@ -55,7 +59,8 @@ async function mintDemoToken(request: PlainRequest, sign: DevPageOptions["signDe
   if (site !== "same-origin" || !request.header("content-type")?.startsWith("application/json"))
     return json(403, { error: "only this page may ask for demo tokens, as JSON" });
   const seconds = lifetimeOf(await request.body());
-  if (seconds === undefined) return json(400, { error: `lifetime_seconds: give a whole number, 1-${LIFETIME_MAX_SECONDS}` });
+  if (seconds === undefined)
+    return json(400, { error: `lifetime_seconds: give a whole number, 1-${LIFETIME_MAX_SECONDS}` });
   return json(200, { token: await sign(seconds), expiresIn: seconds });
 }
 

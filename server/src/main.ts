@@ -1,0 +1,165 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { apiKeyCreate } from "./cli/api-key-create.ts";
+import { type Output, processOutput } from "./cli/output.ts";
+import { proxyJoinToken } from "./cli/proxy-join-token.ts";
+import { proxyList } from "./cli/proxy-list.ts";
+import { tokenMint } from "./cli/token-mint.ts";
+import { ConduitError } from "./model/errors.ts";
+import { EXIT, ExitError, wrongSetting } from "./model/exit.ts";
+import { createLocalApiKey } from "./run/local.ts";
+import {
+  clientSettings,
+  devSettings,
+  proxySettings,
+  type RawFlags,
+  readEnvironment,
+  serverSettings,
+} from "./settings.ts";
+
+const ROLES = ["operator", "owner", "editor", "minter", "viewer"];
+
+/** The `conduit` command: parses `argv` (without node and script), runs it, and ends the process with its exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  process.exitCode = await run(argv, processOutput);
+  if (process.exitCode !== EXIT.done) process.exit();
+}
+
+/** Runs one command line. @returns the exit code (contract.md 11) */
+export async function run(argv: readonly string[], output: Output): Promise<number> {
+  try {
+    await createProgram(output).parseAsync([...argv], { from: "user" });
+    return EXIT.done;
+  } catch (error) {
+    return explain(error, output);
+  }
+}
+
+/** One line for people, never a stack trace: the cause is in the log where there is one. */
+function explain(error: unknown, output: Output): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (error instanceof ExitError) {
+    output.err(`conduit: ${error.message}`);
+    return error.exitCode;
+  }
+  if (error instanceof ConduitError) {
+    output.err(`conduit: ${error.detail}`);
+    return error.code === "store_unavailable" ? EXIT.unreachable : EXIT.failed;
+  }
+  output.err(`conduit: ${error instanceof Error ? error.message : "failed"}`);
+  return EXIT.failed;
+}
+
+function createProgram(output: Output): Command {
+  const program = new Command("conduit")
+    .description("Conduit Link: call an API from an app that may not hold its key")
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => output.out(text.trimEnd()), writeErr: (text) => output.err(text.trimEnd()) })
+    .showHelpAfterError("(conduit --help lists the commands)");
+  addDev(program);
+  addServer(program);
+  addProxy(program, output);
+  addApiKey(program, output);
+  addToken(program, output);
+  return program;
+}
+
+/** Flags of every process. */
+const processFlags = (command: Command): Command =>
+  command
+    .option("--data-dir <path>", "where data is kept", ".conduit")
+    .option("--host <address>", "address to listen on")
+    .option("--admin-port <port>", "health and metrics, on 127.0.0.1 (default: 8083)")
+    .option("--log <format>", "json or text");
+
+const tlsFlags = (command: Command): Command =>
+  command
+    .option("--tls-cert <path>", "certificate chain, PEM")
+    .option("--tls-key <path>", "its key, PEM")
+    .option("--behind-tls", "something in front of this process speaks TLS");
+
+const clientFlags = (command: Command): Command =>
+  command
+    .option("--control-url <url>", "HTTP port of the control plane (default: CONDUIT_URL)")
+    .option("--json", "print JSON", false);
+
+function addDev(program: Command): void {
+  processFlags(program.command("dev"))
+    .description("both planes, demo links and a page, for development (what `npm start` runs)")
+    .option("--proxy-port <port>", "default: 8080")
+    .option("--http-port <port>", "default: 8081")
+    .option("--grpc-port <port>", "default: 8082")
+    .option("--public-url <url>", "URL of the HTTP port, fixed in the built-in issuer")
+    .option("--trusted-proxies <list>", "addresses or networks whose X-Forwarded-For counts")
+    .action(async (flags: RawFlags) => {
+      const { runDev } = await import("./run/dev.ts");
+      await runDev(devSettings(flags));
+    });
+}
+
+function addServer(program: Command): void {
+  tlsFlags(processFlags(program.command("server")))
+    .description("the control plane; DATABASE_URL or PGlite, CONDUIT_MASTER_KEY[_FILE]")
+    .option("--http-port <port>", "Connect, gRPC-Web, JWKS (default: 8081)")
+    .option("--grpc-port <port>", "gRPC and the proxies' streams (default: 8082)")
+    .option("--public-url <url>", "URL of the HTTP port, fixed in a project's issuer")
+    .option("--insecure-grpc", "let the gRPC port be plain off loopback")
+    .option("--reflection", "serve gRPC reflection")
+    .action(async (flags: RawFlags) => {
+      const { runServer } = await import("./run/server.ts");
+      await runServer(serverSettings(flags, readEnvironment()));
+    });
+}
+
+function addProxy(program: Command, output: Output): void {
+  const proxy = tlsFlags(processFlags(program.command("proxy")))
+    .description("a proxy; CONDUIT_JOIN_TOKEN at its first start")
+    .option("--proxy-port <port>", "default: 8080")
+    .option("--control <list>", "host:port of the control plane's gRPC port, several by commas")
+    .option("--control-ca <path>", "certificate authority of the control plane, PEM")
+    .option("--insecure-control", "let the control channel be plain off loopback")
+    .option("--trusted-proxies <list>", "addresses or networks whose X-Forwarded-For counts")
+    .action(async (flags: RawFlags) => {
+      const { runProxy } = await import("./run/proxy.ts");
+      await runProxy(proxySettings(flags, readEnvironment()));
+    });
+  clientFlags(proxy.command("join-token"))
+    .description("make a token with which one proxy joins, once, within an hour")
+    .option("--display-name <text>", "shown in lists")
+    .action((flags) => proxyJoinToken(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
+  clientFlags(proxy.command("list"))
+    .description("list the proxies and what each has applied")
+    .action((flags) => proxyList(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
+}
+
+function addApiKey(program: Command, output: Output): void {
+  const apiKey = program.command("api-key").description("management keys");
+  clientFlags(apiKey.command("create"))
+    .description("make a key and print it, once")
+    .addOption(new Option("--role <role>", "what it may do").choices(ROLES).makeOptionMandatory())
+    .option("--project <id>", "its project; operator keys have none")
+    .option("--display-name <text>", "shown in lists")
+    .option("--local", "write to the database directly: the first key of an installation")
+    .option("--data-dir <path>", "with --local, where PGlite keeps its data", ".conduit")
+    .action(async (flags) => {
+      if ((flags.role === "operator") !== (flags.project === undefined))
+        throw wrongSetting("--project: every role but operator needs one, and operator has none");
+      if (flags.local === true) await createLocalApiKey(flags, readEnvironment(), output);
+      else await apiKeyCreate(clientSettings(flags.controlUrl, readEnvironment()), flags, output);
+    });
+}
+
+function addToken(program: Command, output: Output): void {
+  const collect = (value: string, previous: string[]) => {
+    if (value === "") throw new InvalidArgumentError("give a link id");
+    return [...previous, value];
+  };
+  clientFlags(program.command("token").description("users' tokens").command("mint"))
+    .description("mint a user's access token and print it")
+    .requiredOption("--project <id>", "the project")
+    .requiredOption("--subject <sub>", "who the user is")
+    .requiredOption("--link <id>", "a link the token is for; may be repeated", collect, [])
+    .option("--lifetime <duration>", "as 15m or 900s")
+    .option("--claims <json>", "further claims")
+    .option("--scope <scope>", "the scope claim")
+    .action((flags) => tokenMint(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
+}

@@ -1,0 +1,39 @@
+import { Registry } from "prom-client";
+import { listenAdmin } from "../listen/admin.ts";
+import { createLog } from "../log.ts";
+import type { ServerSettings } from "../settings.ts";
+import type { StoreLocation } from "../store/open.ts";
+import { startControlPlane } from "./control-plane.ts";
+import { untilStopped } from "./shutdown.ts";
+import { readTls } from "./tls-files.ts";
+
+/** Where the settings put the data. */
+export const locationOf = ({ databaseUrl, dataDir }: Pick<ServerSettings, "databaseUrl" | "dataDir">): StoreLocation =>
+  databaseUrl === undefined ? { kind: "pglite", dataDir } : { kind: "postgres", url: databaseUrl };
+
+/** `conduit server`: the control plane, until it is told to stop. */
+export async function runServer(settings: ServerSettings): Promise<void> {
+  const log = createLog(settings.log);
+  const registry = new Registry();
+  const { host, httpPort, grpcPort, masterKeys, publicUrl, reflection } = settings;
+  const plane = await startControlPlane({
+    ...{ host, httpPort, grpcPort, masterKeys, publicUrl, reflection, log, registry },
+    location: locationOf(settings),
+    tls: readTls(settings.tls),
+    routes: [],
+  });
+  let isStopping = false;
+  const notReady = () => (isStopping ? "stopping" : undefined);
+  const admin = await listenAdmin({ port: settings.adminPort, registry, notReady }).catch(async (error: unknown) => {
+    await plane.stop();
+    throw error;
+  });
+  const { httpUrl, publicUrl: issuerHead } = plane;
+  log.info({ http: httpUrl, grpc: plane.grpcPort, admin: admin.address.port, public_url: issuerHead }, "serving");
+  process.stdout.write("conduit ready\n");
+  await untilStopped(async () => {
+    isStopping = true;
+    await plane.stop();
+    await admin.drain(0);
+  });
+}
