@@ -52,12 +52,16 @@ export function parseKeySet(text: string): KeySet | undefined {
     .filter((key) => key !== undefined);
   return {
     kids: keys.map(({ kid }) => kid).filter((kid) => kid !== undefined),
-    find: (algorithm, kid) =>
-      keys
+    find: (algorithm, kid) => {
+      const found: VerificationKey[] = [];
+      for (const key of keys) {
         // A token that names its key is verified with that one only; one that names none, with any of its algorithm.
-        .filter((key) => kid === undefined || key.kid === kid)
-        .flatMap((key) => key.byAlgorithm.get(algorithm) ?? [])
-        .slice(0, CANDIDATES_MAX),
+        if (kid !== undefined && key.kid !== kid) continue;
+        const usable = key.byAlgorithm.get(algorithm);
+        if (usable !== undefined && found.push(usable) === CANDIDATES_MAX) break;
+      }
+      return found;
+    },
   };
 }
 

@@ -36,13 +36,12 @@ function endOf(exp: number | undefined, iat: number | undefined, issuer: Issuer)
 
 /** Whether a token is valid now; exact at both ends. */
 export function validityFault({ fromMs, untilMs }: Validity, nowMs: number): TokenFault | undefined {
-  const now = `now ${isoTime(nowMs)}`;
   if (nowMs >= untilMs) {
-    const texts = { expected: now, seen: `expired ${isoTime(untilMs)}, leeway included` };
+    const texts = { expected: `now ${isoTime(nowMs)}`, seen: `expired ${isoTime(untilMs)}, leeway included` };
     return new TokenFault("token_expired", JWT_ERRORS.expired, texts);
   }
   if (nowMs < fromMs) {
-    const texts = { expected: now, seen: `valid from ${isoTime(fromMs)}, leeway included` };
+    const texts = { expected: `now ${isoTime(nowMs)}`, seen: `valid from ${isoTime(fromMs)}, leeway included` };
     return new TokenFault("token_not_yet_valid", JWT_ERRORS.notYetValid, texts);
   }
   return undefined;

@@ -86,22 +86,26 @@ export function walkTree<Rule>(
 }
 
 function walk<Rule>(context: Walk<Rule>, node: RuleNode<Rule>, depth: number, fit: PathFit): void {
-  const { segments, visit } = context;
-  for (const rule of node.onwards ?? []) visit(rule, fit, false);
-  const segment = segments[depth];
+  const segment = context.segments[depth];
+  if (node.onwards !== undefined) visitAll(context, node.onwards, fit, false);
   if (segment === undefined) {
-    for (const rule of node.ends ?? []) visit(rule, fit, false);
+    if (node.ends !== undefined) visitAll(context, node.ends, fit, false);
     return;
   }
-  for (const rule of node.below ?? []) visit(rule, fit, segment === "");
+  if (node.below !== undefined) visitAll(context, node.below, fit, segment === "");
   const next = node.literals?.get(segment);
   if (next !== undefined) walk(context, next, depth + 1, fit);
   if (node.any !== undefined && segment !== "") walk(context, node.any, depth + 1, fit);
-  for (const { ref, lacks, node: child } of node.claims?.values() ?? []) {
+  if (node.claims === undefined) return;
+  for (const { ref, lacks, node: child } of node.claims.values()) {
     const wanted = segmentText(context.claims, ref);
     const here = typeof wanted === "object" ? fitOf(wanted.text, segment) : wanted === "missing" ? lacks : wanted;
     walk(context, child, depth + 1, worse(fit, here));
   }
+}
+
+function visitAll<Rule>({ visit }: Walk<Rule>, rules: readonly Rule[], fit: PathFit, isTailEmpty: boolean): void {
+  for (const rule of rules) visit(rule, fit, isTailEmpty);
 }
 
 const fitOf = (wanted: string, segment: string): PathFit => (wanted === segment ? "whole" : "mismatch");
