@@ -20,7 +20,7 @@ export interface RequestBody {
   /**
    * Starts reading, once; only now does a client that sent `Expect: 100-continue` get its 100. The stream fails with
    * `ConduitError`: `body_too_large` beyond `maxBytes`, `request_timeout`, `bad_request` (framing, client gone).
-   * Destroying it leaves the client's connection alone.
+   * Destroying it leaves the client's connection alone. Throws the same when the body has failed already.
    */
   open(maxBytes: number): Readable;
   /** Body bytes received so far. */

@@ -81,10 +81,13 @@ export function createHttpHandlers(serve: Serve, refuse: RefuseHeadless, bodyIdl
       if (failure === undefined) return void socket.destroy();
       const current = inFlight.get(socket);
       if (current === undefined || current.answer.isOver) return refuseSocket(socket, failure);
-      // The bytes after a request that is still being answered: its answer comes first, then the refusal.
-      const isOwnBody = !current.answer.isRequestComplete;
-      current.answer.closeAfterwards(() => (isOwnBody ? void socket.end() : refuseSocket(socket, failure)));
-      if (isOwnBody) current.body.fail(failure);
+      if (current.answer.isRequestComplete) {
+        // These bytes come after a request that is still being answered: its answer first, then the refusal.
+        current.answer.onOver(() => refuseSocket(socket, failure));
+      } else {
+        current.answer.closeAfterwards();
+        current.body.fail(failure);
+      }
     },
   };
 }

@@ -19,7 +19,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   #sentBytes = 0;
   #failure: Error | undefined;
   #isOver = false;
-  #afterwards: (() => void) | undefined;
+  #onOver: (() => void) | undefined;
 
   constructor(incoming: IncomingMessage, response: ServerResponse, requestBody: HttpBody) {
     this.#incoming = incoming;
@@ -48,10 +48,14 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
     this.#onGone = listener;
   }
 
-  /** Called once when the answer is complete; the connection must not serve another request then. */
-  closeAfterwards(then: () => void): void {
-    this.#afterwards = then;
+  /** The connection ends with this answer. */
+  closeAfterwards(): void {
     this.#response.shouldKeepAlive = false;
+  }
+
+  /** Called once when the answer is complete: the connection is the listener's then. */
+  onOver(listener: () => void): void {
+    this.#onOver = listener;
   }
 
   send(head: AnswerHead, body: string): Promise<AnswerEnd> {
@@ -122,7 +126,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
       this.#onGone?.();
       this.#source?.abort();
     }
-    this.#afterwards?.();
+    this.#onOver?.();
   }
 
   /** `awaited`: the client holds it back until it gets 100 Continue. */

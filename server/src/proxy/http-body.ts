@@ -12,6 +12,7 @@ export class HttpBody implements RequestBody {
   readonly #sendContinue: (() => void) | undefined;
   readonly #idleMs: number;
   #stream: BodyStream | undefined;
+  #failure: ConduitError | undefined;
 
   /** @param sendContinue given when the client waits for `100 Continue` */
   constructor(incoming: IncomingMessage, sendContinue: (() => void) | undefined, idleMs = BODY_IDLE_MS) {
@@ -21,6 +22,7 @@ export class HttpBody implements RequestBody {
   }
 
   open(maxBytes: number): Readable {
+    if (this.#failure !== undefined) throw this.#failure;
     this.#stream = new BodyStream(this.#incoming, { maxBytes, idleMs: this.#idleMs, sendContinue: this.#sendContinue });
     return this.#stream;
   }
@@ -36,6 +38,7 @@ export class HttpBody implements RequestBody {
 
   /** The parser cannot go on with this body. */
   fail(cause: ConduitError): void {
+    this.#failure = cause;
     this.#stream?.destroy(cause);
   }
 }
@@ -61,6 +64,8 @@ class BodyStream extends Readable {
     super();
     this.#incoming = incoming;
     this.#options = options;
+    // It may fail while nobody has taken it up yet (waiting for a connection); who takes it up finds it failed.
+    this.on("error", () => undefined);
   }
 
   override _read(): void {

@@ -1,7 +1,7 @@
 import { ConduitError, type ErrorCode } from "../../model/errors.ts";
 
-/** Codes of undici and llhttp (`HPE_…`) for answers that are not HTTP, or not the HTTP their head announced. */
-const INVALID = /^(?:HPE_|UND_ERR_(?:HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|RES_EXCEEDED_MAX_SIZE|SOCKET)$)/;
+/** Codes of undici for answers that are not HTTP, or not the HTTP their head announced. */
+const INVALID = /^UND_ERR_(?:HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|RES_EXCEEDED_MAX_SIZE|SOCKET)$/;
 
 /** Codes when an open connection breaks. */
 const BROKEN = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);
@@ -22,7 +22,8 @@ export function upstreamFailure(cause: Error, hasLeft: boolean): ConduitError {
   if (isBrokenConnection(cause) && hasLeft) {
     return failure("upstream_invalid", "The upstream closed the connection without a complete answer", cause);
   }
-  if (INVALID.test(code)) return failure("upstream_invalid", undefined, cause);
+  // The parser's own errors have a name and not always a code.
+  if (cause.name === "HTTPParserError" || INVALID.test(code)) return failure("upstream_invalid", undefined, cause);
   return failure("upstream_unreachable", undefined, cause);
 }
 
