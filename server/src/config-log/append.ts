@@ -20,13 +20,17 @@ import { encodeConfigResource } from "../wire/config.ts";
  */
 export async function appendChanges(tx: Tx, changes: readonly ConfigChange[]): Promise<bigint> {
   const wanted = lastOfEach(changes);
-  const held = await lockConfigCurrent(tx, wanted.map(keyOf));
+  const locked = await lockConfigCurrent(tx, wanted.map(keyOf));
   // Read after the rows were locked: whoever deleted one of them before is in this sequence.
   const { sequence } = knownHead(await getConfigHead(tx));
-  const entries = wanted.flatMap((change) => toEntry(change, find(held, keyOf(change)), sequence));
+  const held: Held = new Map(locked.map((resource) => [textOf(resource), resource]));
+  const entries = wanted.flatMap((change) => toEntry(change, held.get(textOf(keyOf(change))), sequence));
   if (entries.length === 0) return sequence;
   return appendConfigEntries(tx, entries, digestChange(entries, held));
 }
+
+/** What config_current holds of the resources to change, by `textOf`. */
+type Held = ReadonlyMap<string, EncodedResource>;
 
 const keyOf = (change: ConfigChange): ResourceKey =>
   change.op === "delete"
@@ -34,9 +38,6 @@ const keyOf = (change: ConfigChange): ResourceKey =>
     : { kind: change.resource.kind, name: change.resource.name };
 
 const textOf = ({ kind, name }: ResourceKey): string => `${kind} ${name}`;
-
-const find = (held: readonly EncodedResource[], key: ResourceKey): EncodedResource | undefined =>
-  held.find((resource) => textOf(resource) === textOf(key));
 
 const lastOfEach = (changes: readonly ConfigChange[]): ConfigChange[] => [
   ...new Map(changes.map((change) => [textOf(keyOf(change)), change])).values(),
@@ -58,9 +59,9 @@ function nextVersion(held: EncodedResource | undefined, head: bigint): bigint {
   return above > head ? above : head + 1n;
 }
 
-function digestChange(entries: readonly NewConfigEntry[], held: readonly EncodedResource[]): Uint8Array {
+function digestChange(entries: readonly NewConfigEntry[], held: Held): Uint8Array {
   return entries.reduce((sum, { payload, ...key }) => {
-    const before = find(held, key);
+    const before = held.get(textOf(key));
     const without = before === undefined ? sum : xorDigest(sum, resourceDigest(before));
     return payload === undefined ? without : xorDigest(without, resourceDigest({ ...key, payload }));
   }, EMPTY_DIGEST);

@@ -21,13 +21,17 @@ export async function compactLog(store: Store, clock: Clock, retention: Retentio
     knownHead(await getConfigHead(reader)),
     await lastSequenceBefore(reader, before),
   ]);
-  const spare = head.sequence - retention.transactions;
+  const end = smaller(old, head.sequence - retention.transactions);
   let done = head.compactedSequence;
-  while (done < old && done < spare) {
-    const upTo = smallest(done + BATCH, old, spare);
+  while (done < end) {
+    const upTo = smaller(done + BATCH, end);
     await store.transaction((tx) => compactConfigLog(tx, upTo));
     done = upTo;
   }
 }
 
-const smallest = (...numbers: readonly bigint[]): bigint => numbers.reduce((least, it) => (it < least ? it : least));
+/** Math.min does not take bigints. */
+function smaller(a: bigint, b: bigint): bigint {
+  if (a < b) return a;
+  return b;
+}

@@ -52,14 +52,23 @@ export async function lockConfigHead(tx: Tx): Promise<ConfigHead | undefined> {
 }
 
 /** Makes the head of an empty log, unless there is one. */
-export async function insertConfigHead(tx: Tx, epoch: string, cluster: ClusterIdentity): Promise<void> {
-  const row = { fleet: FLEET, epoch, digest: EMPTY_DIGEST, ...cluster, updateTime: sql`clock_timestamp()` };
+export async function insertConfigHead(
+  tx: Tx,
+  epoch: string,
+  { systemIdentifier, timeline }: ClusterIdentity,
+): Promise<void> {
+  const updateTime = sql`clock_timestamp()`;
+  const row = { fleet: FLEET, epoch, digest: EMPTY_DIGEST, systemIdentifier, timeline, updateTime };
   await tx.insert(configHead).values(row).onConflictDoNothing();
 }
 
 /** Starts a new history: every proxy takes a snapshot. The caller holds the head's lock. */
-export async function setConfigEpoch(tx: Tx, epoch: string, cluster: ClusterIdentity): Promise<ConfigHead> {
-  const change = { epoch, ...cluster, updateTime: sql`clock_timestamp()` };
+export async function setConfigEpoch(
+  tx: Tx,
+  epoch: string,
+  { systemIdentifier, timeline }: ClusterIdentity,
+): Promise<ConfigHead> {
+  const change = { epoch, systemIdentifier, timeline, updateTime: sql`clock_timestamp()` };
   return onlyRow(await tx.update(configHead).set(change).where(isOurs).returning(columns));
 }
 

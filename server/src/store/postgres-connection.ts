@@ -44,6 +44,7 @@ export function createConnection(url: string, callbacks: ConnectionCallbacks = {
     connect_timeout: CONNECT_TIMEOUT_MS / 1_000,
     idle_timeout: 0,
     max_lifetime: null,
+    fetch_types: false,
     connection: SESSION,
     onnotice: () => {},
     // Not in its types; `listen()` uses it, and reconnects behind our back.

@@ -1,5 +1,8 @@
 import type { PostgresConnection } from "./postgres-connection.ts";
 
+/** Nobody needs a connection for longer: the other side is gone without a word, which TCP would notice after minutes. */
+const LOAN_MAX_MS = 30_000;
+
 /** A fixed number of connections, each lent to one at a time; lost ones are replaced. */
 export interface PostgresPool {
   /** Lends a connection to `fn`, when one is free. */
@@ -40,10 +43,15 @@ export function createPool(make: () => PostgresConnection, size: number): Postgr
   return {
     async use(fn) {
       const connection = await take();
+      const overdue = setTimeout(() => {
+        connection.discard();
+        connection.end().catch(() => {});
+      }, LOAN_MAX_MS);
       try {
         await connection.connect();
         return await fn(connection);
       } finally {
+        clearTimeout(overdue);
         giveBack(connection);
       }
     },
