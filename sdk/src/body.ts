@@ -36,7 +36,7 @@ export function bodySource(
   request: Request | undefined,
   method: string,
 ): BodySource {
-  if (typeof body === "function") return source(async () => payload(await body()));
+  if (typeof body === "function") return source(() => Promise.resolve(body()).then(payload));
   if (body !== undefined) return isStream(body) ? oneShot(payload(body)) : source(() => payload(body));
   if (!request) return nothing;
   const bodyless = request.body === null || /^(get|head)$/i.test(method);
@@ -70,7 +70,7 @@ function cloning(request: Request): BodySource {
   return source(next, {
     detach() {
       const bytes = unread.arrayBuffer();
-      return source(async () => payload(await bytes));
+      return source(() => bytes.then(payload));
     },
     // Not awaited: cancelling one branch of a tee waits for the other.
     release: () => void unread.body?.cancel().catch(() => {}),
