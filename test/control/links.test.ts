@@ -265,6 +265,14 @@ describe("UpdateLink", () => {
     expect((await links().getLink({ name })).link!.displayName).toBe("");
   });
 
+  it("reaches into a single message without the rest of it", async () => {
+    const name = await fresh();
+    const { link } = await links().updateLink({ link: { name, upstream: { connectTimeout: { seconds: 1n } } } });
+    expect(link!.upstream).toMatchObject({ connectTimeout: { seconds: 1n }, ...PLAIN_LINK.upstream });
+    const cleared = links().updateLink({ link: { name }, updateMask: { paths: ["upstream"] } });
+    expect((await failureOf(cleared)).fields).toEqual(["link.upstream.base_url"]);
+  });
+
   it("names link.name when it is none", async () => {
     expect((await failureOf(links().updateLink({ link: { name: "projects/demo" } }))).fields).toEqual(["link.name"]);
   });

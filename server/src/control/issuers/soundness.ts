@@ -1,3 +1,4 @@
+import type { Issuer as IssuerMessage } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
 import type { Principal } from "../../model/api-key.ts";
 import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
 import type { Issuer } from "../../model/issuer.ts";
@@ -49,6 +50,12 @@ export async function requireLinksStaySound(tx: Tx, project: string, issuer: Iss
     const description = `${link.name} trusts it and would not hold any more: ${broken.field} ${broken.description}`;
     throw invalidFields([{ field: "issuer", description }]);
   }
+}
+
+/** Throws `field_invalid` for an issuer without keys: nothing could be verified. */
+export function requireKeys(message: IssuerMessage): void {
+  if (message.keys.case !== undefined) return;
+  throw invalidFields([{ field: "issuer.keys", description: "is required: one of hs256, jwks_url" }]);
 }
 
 /** Throws `field_invalid`: what is built in is the project's own, made and deleted with it. */

@@ -23,6 +23,7 @@ import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import {
+  requireKeys,
   requireLinksStaySound,
   requireNotBuiltIn,
   requirePrivateAllowed,
@@ -44,6 +45,7 @@ export async function createIssuer(
 ): Promise<WrittenIssuer> {
   const project = readProjectName(request.parent, "parent");
   const message = required(request.issuer);
+  requireKeys(message);
   const id = request.issuerId || newId(deps.random, message.displayName, "issuer");
   const issuer: Issuer = { ...issuerFromProto(message), name: issuerName(project, id) };
   requireNotBuiltIn(issuer);
@@ -84,6 +86,7 @@ export async function updateIssuer(
     requireEtag(wanted.etag, row);
     const current = issuerOf(row);
     const { message } = applyMask(IssuerSchema, issuerToProto(current), wanted, request.updateMask);
+    requireKeys(message);
     const next = issuerFromProto(message);
     requireSameNature(current, next);
     requirePrivateAllowed(principal, next, current);

@@ -1,0 +1,153 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { IssuerService } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
+import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
+import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RESERVED_CLAIMS } from "../../server/src/jwt/mint.ts";
+import type { PlainAnswer } from "../../server/src/model/plain-http.ts";
+import { type ControlPlane, failureOf, makeLink, startControlPlane, type TestProject } from "./control-plane.ts";
+
+const parent = "projects/demo";
+const iss = "https://control.example/p/demo";
+
+let plane: ControlPlane;
+let project: TestProject;
+let link: string;
+beforeAll(async () => {
+  plane = await startControlPlane();
+  project = await plane.makeProject("demo");
+  await plane.makeProject("other");
+  link = await makeLink(plane, parent, "weather");
+  await makeLink(plane, "projects/other", "foreign");
+});
+afterAll(() => plane[Symbol.asyncDispose]());
+
+const tokens = (credential = project.keys.minter) => plane.client(TokenService, credential);
+const mint = (more: object = {}) => tokens().mintToken({ parent, subject: "user-1", links: [link], ...more });
+
+const fetchJwks = (
+  path: string,
+  method = "GET",
+  headers: Record<string, string> = {},
+): Promise<PlainAnswer | undefined> =>
+  plane.control.jwksRoute({ method, path, header: (name) => headers[name], body: async () => "" });
+
+const keySet = async (): Promise<JSONWebKeySet> =>
+  JSON.parse(String((await fetchJwks("/p/demo/.well-known/jwks.json"))?.body)) as JSONWebKeySet;
+
+describe("a minted token", () => {
+  it("verifies with the published keys, and says what RFC 9068 asks for", async () => {
+    const answer = await mint({ roles: ["admin", "editor"], scope: "read write", claims: { email: "a@b.example" } });
+    const { payload, protectedHeader } = await jwtVerify(answer.accessToken, createLocalJWKSet(await keySet()), {
+      issuer: iss,
+      audience: link,
+      typ: "at+jwt",
+      algorithms: ["ES256"],
+      currentDate: new Date(plane.clock.now()),
+    });
+    const iat = plane.clock.now() / 1000;
+    expect(payload).toEqual({
+      iss,
+      sub: "user-1",
+      aud: [link],
+      client_id: expect.stringMatching(/^key-/),
+      jti: answer.tokenId,
+      iat,
+      exp: iat + 900,
+      scope: "read write",
+      roles: ["admin", "editor"],
+      email: "a@b.example",
+    });
+    expect(protectedHeader.kid).toBe((await keySet()).keys[0]!.kid);
+    expect(answer).toMatchObject({ tokenType: "Bearer", expiresIn: 900n, expireTime: { seconds: BigInt(iat + 900) } });
+  });
+
+  it("lives as long as asked for, a day at most", async () => {
+    expect((await mint({ lifetime: { seconds: 86_400n } })).expiresIn).toBe(86_400n);
+    for (const seconds of [0n, 86_401n, -1n])
+      expect((await failureOf(mint({ lifetime: { seconds } }))).fields).toEqual(["lifetime"]);
+  });
+
+  it("has an id of its own, also on a retry", async () => {
+    expect((await mint()).tokenId).not.toBe((await mint()).tokenId);
+  });
+
+  it.each(RESERVED_CLAIMS)("cannot be given the claim %s", async (name) => {
+    const failure = await failureOf(mint({ claims: { [name]: "x" } }));
+    expect(failure).toMatchObject({ reason: "FIELD_INVALID", fields: [`claims.${name}`] });
+  });
+
+  it.each<[string, JsonObject]>([
+    ["prototype names", JSON.parse('{"a":{"constructor":1}}') as JsonObject],
+    ["depth", JSON.parse(`${'{"a":'.repeat(20)}1${"}".repeat(20)}`) as JsonObject],
+    ["more than 8 KiB", { text: "x".repeat(8192) }],
+  ])("cannot be given claims of %s, which the proxies would refuse", async (_what, claims) => {
+    expect((await failureOf(mint({ claims }))).fields).toEqual(["claims"]);
+  });
+
+  it.each<[string, object]>([
+    ["subject", { subject: "" }],
+    ["subject", { subject: "a\nb" }],
+    ["links", { links: [] }],
+    ["links[0]", { links: ["weather"] }],
+    ["links[1]", { links: ["projects/demo/links/weather", "projects/demo/links/none"] }],
+    ["links[0]", { links: ["projects/other/links/foreign"] }],
+    ["scope", { scope: "a  b" }],
+    ["roles[0]", { roles: [""] }],
+  ])("needs a right %s", async (field, more) => {
+    expect(new Set((await failureOf(mint(more))).fields)).toEqual(new Set([field]));
+  });
+
+  it("is not minted by a viewer", async () => {
+    const call = tokens(project.keys.viewer).mintToken({ parent, subject: "u", links: [link] });
+    expect((await failureOf(call)).code).toBe("PermissionDenied");
+  });
+});
+
+describe("the key set", () => {
+  it("holds public members only, each with kid, alg and use", async () => {
+    const { keys } = await keySet();
+    expect(keys).toHaveLength(1);
+    expect(Object.keys(keys[0]!).sort()).toEqual(["alg", "crv", "kid", "kty", "use", "x", "y"]);
+    expect(decodeProtectedHeader((await mint()).accessToken).kid).toBe(keys[0]!.kid);
+  });
+
+  it("may be cached for five minutes, and is asked for again by its etag", async () => {
+    const answer = await fetchJwks("/p/demo/.well-known/jwks.json");
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { "cache-control": "public, max-age=300, stale-while-revalidate=60, stale-if-error=86400" },
+    });
+    const { etag } = answer!.headers;
+    const again = await fetchJwks("/p/demo/.well-known/jwks.json", "GET", { "if-none-match": `"x", W/${etag}` });
+    expect(again).toMatchObject({ status: 304, body: "", headers: { etag } });
+    expect(await fetchJwks("/p/demo/.well-known/jwks.json", "HEAD")).toMatchObject({ status: 200, body: "" });
+  });
+
+  it("is there for projects only", async () => {
+    for (const path of [
+      "/p/nobody/.well-known/jwks.json",
+      "/p/demo/.well-known/jwks.json/",
+      "/p//.well-known/jwks.json",
+    ])
+      expect(await fetchJwks(path)).toBeUndefined();
+    expect(await fetchJwks("/p/demo/.well-known/jwks.json", "POST")).toBeUndefined();
+  });
+
+  it("is another for each project", async () => {
+    const other = await fetchJwks("/p/other/.well-known/jwks.json");
+    expect(other!.body).not.toBe((await fetchJwks("/p/demo/.well-known/jwks.json"))!.body);
+  });
+});
+
+describe("the built-in issuer", () => {
+  it("cannot be made a second time", async () => {
+    const issuers = plane.client(IssuerService, project.keys.owner);
+    const call = issuers.createIssuer({
+      parent,
+      issuerId: "built-in",
+      issuer: { keys: { case: "jwksUrl", value: "https://a.example" } },
+    });
+    expect((await failureOf(call)).code).toBe("AlreadyExists");
+  });
+});
