@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
-import { claimRequest, deleteExpiredClaims } from "../../server/src/store/idempotency.ts";
+import { forgetExpired, USAGE_BATCH_RETENTION_MS } from "../../server/src/store/forget-expired.ts";
+import { claimRequest } from "../../server/src/store/idempotency.ts";
 import { consumeJoinToken, insertJoinToken } from "../../server/src/store/join-tokens.ts";
 import {
   deleteProxy,
@@ -10,13 +11,7 @@ import {
   listProxies,
   recordProxyStatus,
 } from "../../server/src/store/proxies.ts";
-import {
-  addUsage,
-  deleteUsageBatches,
-  listUsage,
-  USAGE_SUBJECT_MAX,
-  type UsageRow,
-} from "../../server/src/store/usage.ts";
+import { addUsage, listUsage, USAGE_SUBJECT_MAX, type UsageRow } from "../../server/src/store/usage.ts";
 import { describeStores } from "../support/store.ts";
 import { proxyRow, TIME, unique, uniqueHash } from "./rows.ts";
 
@@ -74,7 +69,7 @@ describeStores("what proxies leave behind", (store) => {
     expect(answers.filter((row) => row !== undefined).map((row) => row.resourceName)).toEqual([made, made]);
     expect(await ask("links/e", minutes(1))).toBeUndefined();
     expect((await ask("links/f"))!.resourceName).toBe("links/e");
-    await store().transaction((tx) => deleteExpiredClaims(tx, minutes(1)));
+    await store().transaction((tx) => forgetExpired(tx, minutes(1)));
     expect(await ask("links/g")).toBeUndefined();
   });
 
@@ -117,7 +112,9 @@ describeStores("what proxies leave behind", (store) => {
     );
     const rows = await store().read((tx) => listUsage(tx, project, { limit: 10 }));
     expect(rows).toEqual([usage(project, { requests: 15n }), usage(project, { link: "z", requests: 8n })]);
-    await store().transaction((tx) => deleteUsageBatches(tx, minutes(1)));
+    await store().transaction((tx) => forgetExpired(tx, new Date(TIME.getTime() + USAGE_BATCH_RETENTION_MS)));
+    expect(await add(batch, [])).toBe(false);
+    await store().transaction((tx) => forgetExpired(tx, new Date(TIME.getTime() + USAGE_BATCH_RETENTION_MS + 1)));
     expect(await add(batch, [])).toBe(true);
   });
 

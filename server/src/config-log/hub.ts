@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
 import type { Random } from "../random.ts";
+import { forgetExpired } from "../store/forget-expired.ts";
 import type { Store } from "../store/store.ts";
 import { compactLog } from "./compact.ts";
 import type { Fleet } from "./fleet.ts";
@@ -14,7 +15,7 @@ import { HEARTBEAT_INTERVAL_MS, type WatchOptions, watchLog } from "./watch.ts";
 
 /** Hands the configuration to the proxies that are connected to this replica. */
 export interface ConfigHub {
-  /** Reads the log's end and begins to follow it. @throws ConduitError `store_unavailable` */
+  /** Reads the log's end and begins to follow it; once an hour deletes what has expired. @throws ConduitError `store_unavailable` */
   start(): Promise<void>;
   /** Tells every stream to drain and stops following; streams end when their readers have taken what is left. */
   stop(): Promise<void>;
@@ -38,7 +39,7 @@ export interface ConfigHubOptions {
 
 /** Without a notification, changes of other replicas are found after this time. */
 const POLL_INTERVAL_MS = 1_000;
-const COMPACT_INTERVAL_MS = 3_600_000;
+const TIDY_INTERVAL_MS = 3_600_000;
 
 /** The hub of one replica. */
 export function createConfigHub({ store, fleet, clock, random, log, ringLimits }: ConfigHubOptions): ConfigHub {
@@ -66,8 +67,13 @@ export function createConfigHub({ store, fleet, clock, random, log, ringLimits }
     endings.push(() => clearInterval(timer));
   }
 
-  async function compact(): Promise<void> {
-    await compactLog(store, clock).catch((err) => log.warn({ err }, "the configuration log could not be compacted"));
+  async function tidy(): Promise<void> {
+    try {
+      await compactLog(store, clock);
+      await store.transaction((tx) => forgetExpired(tx, new Date(clock.now())));
+    } catch (err) {
+      log.warn({ err }, "old rows could not be deleted; tried again in an hour");
+    }
   }
 
   async function* watch(options: WatchOptions): AsyncGenerator<Uint8Array, void, undefined> {
@@ -89,7 +95,7 @@ export function createConfigHub({ store, fleet, clock, random, log, ringLimits }
       endings.push(store.onWake(() => void followOn()));
       every(POLL_INTERVAL_MS, () => void followOn());
       every(HEARTBEAT_INTERVAL_MS, () => followed.beat());
-      every(COMPACT_INTERVAL_MS, () => void compact());
+      every(TIDY_INTERVAL_MS, () => void tidy());
     },
     async stop() {
       for (const end of endings.splice(0)) end();
