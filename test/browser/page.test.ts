@@ -35,11 +35,10 @@ const untilStatus = (status: string) => page.locator("#status", { hasText: statu
 test("a call with the user's token: 200, and the page shows what the upstream received, the key hidden", async () => {
   await press("My own data");
   await untilStatus("200");
-  const echo = JSON.parse((await page.textContent("#body")) ?? "") as { headers: string[][]; key_ok: boolean };
-  const value = (name: string) => echo.headers.find(([it]) => it?.toLowerCase() === name)?.[1];
-  expect(echo.key_ok).toBe(true);
-  expect(value("x-api-key")).toMatch(/^\[hidden key, sha256 [0-9a-f]{8}\]$/);
-  expect([value("x-user-id"), value("authorization"), value("x-access-token")]).toEqual(["123", undefined, undefined]);
+  const received = (await page.textContent("#body")) ?? "";
+  expect(received).toMatch(/^X-Api-Key: \[hidden key, sha256 [0-9a-f]{8}\]$/im);
+  expect(received).toMatch(/^X-User-ID: 123$/im);
+  expect(received).not.toMatch(/^(authorization|x-access-token):/im);
   expect(await page.locator("#answer-headers").textContent()).toContain("ratelimit");
   expect(problems).toEqual([]);
 });

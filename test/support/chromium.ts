@@ -1,6 +1,6 @@
 // A real headless Chromium from npm: no apt, no root, no download at run time.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,7 +20,7 @@ export async function launchBrowser(args: readonly string[] = []): Promise<Brows
   const browser = await chromium.launch({
     executablePath: join(folder, "chromium"),
     args: ["--no-sandbox", "--disable-gpu", ...args],
-    env: { ...process.env, LD_LIBRARY_PATH: join(folder, "al2023/lib"), FONTCONFIG_PATH: join(folder, "fonts") },
+    env: { ...process.env, LD_LIBRARY_PATH: join(folder, "al2023/lib"), FONTCONFIG_FILE: join(folder, "fonts.conf") },
   });
   const [major] = version.split(".");
   if (browser.version().split(".")[0] === major) return browser;
@@ -49,6 +49,7 @@ function unpack(version: string): string {
     env: { ...process.env, ...UNPACK_ENVIRONMENT, TMPDIR: scratch },
     stdio: ["ignore", "ignore", "inherit"],
   });
+  writeFileSync(join(scratch, "fonts.conf"), fontsConfig(folder));
   try {
     renameSync(scratch, folder);
   } catch (cause) {
@@ -58,3 +59,12 @@ function unpack(version: string): string {
   }
   return folder;
 }
+
+/** The package's own configuration names folders of a cloud function; without any font Chromium crashes on text. */
+const fontsConfig = (folder: string): string => `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>${join(folder, "fonts")}</dir>
+  <cachedir>${join(folder, "fonts-cache")}</cachedir>
+</fontconfig>
+`;

@@ -6,6 +6,16 @@ const OWN_PATH = "/api/users/123/profile?from=page";
 const OTHER_PATH = "/api/users/456/profile";
 const BURST = 30;
 const EVENTS_SHOWN = 3;
+/** Header lines that the upstream has from the proxy, not from this page. */
+const ADDED_BY_PROXY = new Set([
+  "x-api-key",
+  "x-user-id",
+  "x-user-roles",
+  "x-tenant-id",
+  "x-user-scopes",
+  "x-request-id",
+  "via",
+]);
 const SHOWN_HEADERS = [
   "x-conduit-error",
   "ratelimit",
@@ -60,16 +70,37 @@ async function showAnswer(response: Response, summary: string): Promise<void> {
     return [term, description];
   });
   element("answer-headers").replaceChildren(...rows);
-  setText("body-heading", response.ok ? "What the upstream received" : "The refusal");
-  const text = await response.text();
-  setText("body", pretty(text));
+  setText("body-heading", response.ok ? "What the upstream received (marked: from the proxy)" : "The refusal");
+  element("body").replaceChildren(...bodyNodes(await response.text()));
 }
 
-function pretty(text: string): string {
+/** What the demo upstream answers: the request as it arrived there. */
+interface Echo {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
+  readonly body: string;
+}
+
+/** Shows an echoed request as HTTP with the proxy's own lines marked, anything else as it is. */
+function bodyNodes(text: string): Array<Node | string> {
+  const value = parseJson(text);
+  if (typeof value !== "object" || value === null) return [text];
+  if (!("headers" in value)) return [JSON.stringify(value, null, 2)];
+  const { method, target, headers, body } = value as Echo;
+  const lines = headers.map(([name, content]) => {
+    const line = document.createElement(ADDED_BY_PROXY.has(name.toLowerCase()) ? "mark" : "span");
+    line.textContent = `${name}: ${content}\n`;
+    return line;
+  });
+  return [`${method} ${target} HTTP/1.1\n`, ...lines, `\n${body}`];
+}
+
+function parseJson(text: string): unknown {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    return JSON.parse(text);
   } catch {
-    return text;
+    return undefined;
   }
 }
 
