@@ -183,14 +183,26 @@ describe("rotation", () => {
     expect(issuerOf().keys.current()).not.toBe(before);
   });
 
-  test("sets are fetched before they are too old when asked regularly", async () => {
-    await outcome(await tokenOf(one, "one"));
+  test("sets in use are fetched before they are too old when asked regularly; others rest", async () => {
+    const token = await tokenOf(one, "one");
+    await outcome(token);
     time.advance(7 * MINUTE_MS);
+    await outcome(token);
     sources.refreshDue();
     expect(provider.calls).toHaveLength(1);
     time.advance(MINUTE_MS);
     sources.refreshDue();
     expect(provider.calls).toHaveLength(2);
+    await settle();
+    time.advance(HOUR_MS);
+    sources.refreshDue();
+    expect(provider.calls).toHaveLength(2);
+  });
+
+  test("an issuer whose URL changes again and again leaves no trail of sources", () => {
+    for (let at = 0; at < 50; at += 1) sources.of("projects/p/issuers/main", `${URL_TEXT}?v=${at}`, false);
+    sources.of("projects/p/issuers/other", URL_TEXT, false);
+    expect(sources.status()).toHaveLength(3);
   });
 });
 

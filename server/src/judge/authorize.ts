@@ -10,7 +10,7 @@ export function judgeRules<R extends Routed & WithUser & WithRevocation>(routed:
   const { link, request, user } = routed;
   // The upstream must not read another path than the one the rules are asked about.
   if (isAmbiguousPath(request.path, link.link.allowAmbiguousPaths)) return new Refusal("path_ambiguous");
-  const verdict = matchRules(link.rules, { ...request, claims: user?.claims });
+  const verdict = matchRules(link.rules(), { ...request, claims: user?.claims });
   return verdict.isAllowed ? { ...routed, ruleIndex: verdict.ruleIndex } : denial(routed, verdict);
 }
 

@@ -8,7 +8,7 @@ import { type CompiledCondition, compileCondition } from "../policy/claims.ts";
 import { type CompiledLimit, compileLimit } from "../policy/limit.ts";
 import { checkLink } from "../policy/link-check.ts";
 import { type CompiledRules, compileRules } from "../policy/rule.ts";
-import { compileLinkToken, LinkTokenSet } from "./link-token-set.ts";
+import { LinkTokenSet } from "./link-token-set.ts";
 import { VerifiedTokens } from "./verified-tokens.ts";
 
 /** A link with everything read that its verdicts need. A change of anything in it makes a new one. */
@@ -22,7 +22,8 @@ export interface JudgedLink {
   readonly verifyPolicy: VerifyPolicy;
   readonly verifiedTokens: VerifiedTokens;
   readonly requiredClaims: readonly CompiledCondition[];
-  readonly rules: CompiledRules;
+  /** Compiled when first asked for: `checkLink` has read them, and most links of a large installation are idle. */
+  readonly rules: () => CompiledRules;
   readonly limits: readonly CompiledLimit[];
 }
 
@@ -48,11 +49,11 @@ export function compileLink({ link, linkTokens, issuers }: LinkParts): JudgedLin
     link,
     id: idOf(link.name),
     project: projectOf(link.name),
-    linkTokens: new LinkTokenSet(linkTokens.map(compileLinkToken)),
+    linkTokens: new LinkTokenSet(linkTokens),
     verifyPolicy: verifyPolicyOf(link, trusted),
     verifiedTokens: new VerifiedTokens(),
     requiredClaims: link.requiredClaims.map((condition) => readBefore(compileCondition(condition))),
-    rules: compileRules(link.rules),
+    rules: onFirstUse(() => compileRules(link.rules)),
     limits: link.limits.map((limit) => readBefore(compileLimit(limit))),
   };
 }
@@ -67,4 +68,12 @@ function readBefore<T>(parsed: { readonly value: T } | { readonly problem: strin
 function verifyPolicyOf(link: Link, issuers: readonly TrustedIssuer[]): VerifyPolicy {
   const listed = link.audiences.length > 0 ? link.audiences : undefined;
   return { issuers, audiencesOf: ({ keys }) => (keys.kind === "built_in" ? [link.name] : listed) };
+}
+
+function onFirstUse<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

@@ -25,12 +25,10 @@ export function judgeLinkToken<R extends Routed>(routed: R, nowMs: number): (R &
 }
 
 /** A request without `Origin` is from no listed origin: only browsers send it, and only a browser's can be believed. */
-function restrictionRefusal(
-  { token, origins, networks }: CompiledLinkToken,
-  request: JudgedRequest,
-): Refusal | undefined {
-  if (origins.size > 0 && !origins.has(request.origin ?? "")) return new Refusal("origin_denied");
-  if (token.allowedAddresses.length > 0 && !isInNetworks(request.clientAddress, networks)) {
+function restrictionRefusal({ token, networks }: CompiledLinkToken, request: JudgedRequest): Refusal | undefined {
+  const { allowedOrigins, allowedAddresses } = token;
+  if (allowedOrigins.length > 0 && !allowedOrigins.includes(request.origin ?? "")) return new Refusal("origin_denied");
+  if (allowedAddresses.length > 0 && !isInNetworks(request.clientAddress, networks)) {
     return new Refusal("address_denied");
   }
   return undefined;

@@ -10,21 +10,23 @@ const CACHED_LENGTH_MAX = 4096;
  * valid by the clock and its issuer's current keys are still the ones that verified it.
  */
 export class VerifiedTokens {
-  readonly #byText = new Map<string, VerifiedToken>();
+  /** Made with the first token: most links of a large installation are idle. */
+  #byText: Map<string, VerifiedToken> | undefined;
 
   /** The verified token with this text, if its verdict still holds. */
   get(text: string, nowMs: number): VerifiedToken | undefined {
-    const found = this.#byText.get(text);
+    const found = this.#byText?.get(text);
     if (found === undefined) return undefined;
     const { validity, trusted, keySet } = found;
     const holds = nowMs >= validity.fromMs && nowMs < validity.untilMs && trusted.keys.current() === keySet;
-    if (!holds) this.#byText.delete(text);
+    if (!holds) this.#byText?.delete(text);
     return holds ? found : undefined;
   }
 
   /** Keeps a token; the one kept longest makes room. */
   add(token: VerifiedToken): void {
     if (token.text.length > CACHED_LENGTH_MAX) return;
+    this.#byText ??= new Map();
     if (this.#byText.size >= ENTRIES_MAX) {
       for (const oldest of this.#byText.keys()) {
         this.#byText.delete(oldest);

@@ -17,6 +17,8 @@ const COOLDOWN_MS = 30_000;
 const STALE_MAX_MS = 24 * 3_600_000;
 const TIMEOUT_MS = 5_000;
 const BODY_MAX_BYTES = 1024 * 1024;
+/** Sources kept per issuer: that of its newest URL, and the one before, in case the change is taken back. */
+const SOURCES_PER_ISSUER = 2;
 
 /** What sources need from outside. */
 export interface JwksContext {
@@ -61,6 +63,7 @@ class JwksSource implements KeySource {
   readonly #signal: AbortSignal;
   #fetched: Fetched | undefined;
   #attemptedAtMs = Number.NEGATIVE_INFINITY;
+  #usedAtMs = Number.NEGATIVE_INFINITY;
   #lastError: string | undefined;
   #inFlight: Promise<void> | undefined;
 
@@ -75,7 +78,8 @@ class JwksSource implements KeySource {
   current(): KeySet | undefined {
     const fetched = this.#fetched;
     if (fetched === undefined) return undefined;
-    const ageMs = this.#ageOf(fetched);
+    this.#usedAtMs = this.#context.clock.monotonic();
+    const ageMs = this.#usedAtMs - fetched.atMs;
     if (ageMs < fetched.maxAgeMs) return fetched.set;
     void this.#attempt();
     // Long unused, so nobody noticed that it aged: wait once for the new one, unless waiting was in vain already.
@@ -103,10 +107,11 @@ class JwksSource implements KeySource {
     return this.#inFlight;
   }
 
-  /** Starts a fetch when the set will be too old soon, so that no request has to wait for it. */
+  /** Starts a fetch when the set will be too old soon and is in use, so that no request has to wait for it. */
   refreshIfDue(): void {
     const fetched = this.#fetched;
-    if (fetched !== undefined && this.#ageOf(fetched) >= 0.8 * fetched.maxAgeMs) void this.#attempt();
+    if (fetched === undefined || this.#usedAtMs < fetched.atMs) return;
+    if (this.#ageOf(fetched) >= 0.8 * fetched.maxAgeMs) void this.#attempt();
   }
 
   seed(jwks: string, ageMs: number): void {
@@ -195,6 +200,8 @@ export class JwksSources {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     const source = new JwksSource(this.#context, issuer, url, allowPrivate, this.#closing.signal);
+    const older = [...this.#byKey.keys()].filter((it) => it.startsWith(`${issuer}\n`));
+    for (const gone of older.slice(0, Math.max(0, older.length + 1 - SOURCES_PER_ISSUER))) this.#byKey.delete(gone);
     this.#byKey.set(key, source);
     return source;
   }

@@ -51,8 +51,12 @@ export function hmacSecretProblem(text: string, bytes: Uint8Array | undefined): 
   return RULES.find(({ isBroken }) => isBroken(text, bytes))?.problem;
 }
 
+/** Bytes in which repetition is looked for: comparing every period takes the square of it. */
+const REPETITION_BYTES = 1024;
+
 /** Whether it is one piece over and over, the last time perhaps cut short. */
-function isRepeated(bytes: Uint8Array): boolean {
+function isRepeated(all: Uint8Array): boolean {
+  const bytes = all.subarray(0, REPETITION_BYTES);
   for (let period = 1; period <= bytes.length / 2; period += 1) {
     if (bytes.every((byte, at) => at < period || byte === bytes[at - period])) return true;
   }

@@ -105,12 +105,13 @@ function ruleViolations({ rules, allowAmbiguousPaths }: Link): readonly (FieldVi
 
 /** Where an upstream may read a path otherwise, "only your own" and "not this" cannot be promised. */
 function ambiguityViolations({ rules, allowAmbiguousPaths }: Link): readonly (FieldViolation | undefined)[] {
+  if (!allowAmbiguousPaths) return [];
   const isStrict = rules.some(({ effect, path }) => {
     const template = parsePathTemplate(path);
     return effect === "DENY" || ("value" in template && namesClaim(template.value));
   });
   const problem = "must not be set on a link with a deny rule or a claim in a path";
-  return [violation("allow_ambiguous_paths", allowAmbiguousPaths && isStrict ? problem : undefined)];
+  return [violation("allow_ambiguous_paths", isStrict ? problem : undefined)];
 }
 
 function limitViolations({ limits }: Link): readonly (FieldViolation | undefined)[] {

@@ -9,11 +9,11 @@ const WRONG_SCHEME = "must be an https URL; plain http is only for loopback host
 /** What is wrong with a URL the server is to call: https (http to loopback), no userinfo, no fragment. Public text. */
 export function outboundUrlProblem(text: string): string | undefined {
   const match = PLAIN_URL.exec(text);
-  if (match === null || !URL.canParse(text)) return WRONG_SCHEME;
+  const url = match === null ? null : URL.parse(text);
+  if (match === null || url === null) return WRONG_SCHEME;
   // `https://good.example@evil.example/` reads like another host, and its password would stand in lists and logs.
   if (match[2]?.includes("@") === true) return "must not contain a user name or password";
   if (match[5] !== undefined) return "must not have a fragment";
-  const url = new URL(text);
   return url.protocol === "http:" && !isLoopbackHost(url.hostname) ? WRONG_SCHEME : undefined;
 }
 
@@ -37,7 +37,7 @@ export function originProblem(text: string): string | undefined {
   // Any sandboxed page and local file has this origin.
   if (text === "null") return "must not be null: any page can have that origin";
   const isWeb = /^https?:/i.test(text);
-  const isSerialised = isWeb ? URL.canParse(text) && new URL(text).origin === text : OTHER_ORIGIN.test(text);
+  const isSerialised = isWeb ? URL.parse(text)?.origin === text : OTHER_ORIGIN.test(text);
   return isSerialised
     ? undefined
     : "must be an origin as browsers send it: https://app.example, no path, no default port";
