@@ -149,6 +149,14 @@ describe("keys", () => {
     );
   });
 
+  test("callers without a link token do not share one bucket", () => {
+    const strangers = ["192.0.2.7", "192.0.2.8"].map((clientAddress) =>
+      bucketOf("link_token", { linkToken: undefined, clientAddress }),
+    );
+    expect(strangers[0]).not.toEqual(strangers[1]);
+    expect(bucketOf("link_token")).toEqual(bucketOf("link_token", { clientAddress: "192.0.2.8" }));
+  });
+
   test("an IPv6 client is its /64; an IPv4-mapped one its IPv4 address", () => {
     const at = (clientAddress: string) => bucketOf("client_address", { clientAddress });
     expect(at("2001:db8:1:2:3:4:5:6")).toEqual(at("2001:db8:1:2::1"));

@@ -23,7 +23,7 @@ export interface Reservation {
   readonly state: LimitState;
 }
 
-/** Below the effect of 1 µs at a million requests a second; above the rounding of any clock. */
+/** In requests, so a millionth of an interval: nobody notices it, and it is more than the rounding of any clock. */
 const TOLERANCE = 1e-6;
 
 /**
@@ -43,7 +43,7 @@ export function reserve(state: LimitState, limit: Limit, nowMs: number): Reserva
   return {
     isAllowed,
     remaining: Math.max(0, Math.floor(burst - after + tolerance)),
-    resetSeconds: Math.ceil((after - tolerance) * secondsPerRequest),
+    resetSeconds: Math.max(0, Math.ceil((after - tolerance) * secondsPerRequest)),
     retryAfterSeconds: canPass ? 0 : Math.max(1, Math.ceil((after + 1 - burst - tolerance) * secondsPerRequest)),
     state: isAllowed ? now + after : state === undefined ? undefined : now + level,
   };
@@ -77,14 +77,20 @@ export interface CompiledLimit {
 
 type KeyName = "subject" | "link_token" | "link" | "client_address";
 
+/** Where nobody is named, the address is: one bucket for all strangers would let one of them starve the others. */
+const callerKey = ({ linkToken, clientAddress }: LimitIdentity): string =>
+  `caller\n${linkToken ?? ""}\n${addressBucket(clientAddress)}`;
+
 /** Fixed keys. Every text that a caller could choose stands last, so that no two buckets have one key. */
 const KEYS: Record<KeyName, (identity: LimitIdentity) => string> = {
-  subject: ({ issuer, claims, linkToken, clientAddress }) => {
+  subject: (identity) => {
+    const { issuer, claims } = identity;
     const sub = claims === undefined ? undefined : readClaim(claims, ["sub"]);
-    if (issuer !== undefined && typeof sub === "string") return `subject\n${issuer}\n${sub}`;
-    return `caller\n${linkToken ?? ""}\n${addressBucket(clientAddress)}`;
+    const isNamed = issuer !== undefined && typeof sub === "string";
+    return isNamed ? `subject\n${issuer}\n${sub}` : callerKey(identity);
   },
-  link_token: ({ linkToken }) => `link_token\n${linkToken ?? ""}`,
+  link_token: (identity) =>
+    identity.linkToken === undefined ? callerKey(identity) : `link_token\n${identity.linkToken}`,
   link: () => "link",
   client_address: ({ clientAddress }) => `client_address\n${addressBucket(clientAddress)}`,
 };

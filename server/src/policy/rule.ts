@@ -88,8 +88,8 @@ interface Findings {
 export function matchRules(rules: CompiledRules, request: RuleRequest): RuleVerdict {
   const segments = request.path.slice(1).split("/");
   if (request.path.includes("%")) {
-    // Undecodable segments were refused as ambiguous; one that slips through must match nothing but `*`.
-    for (const [index, segment] of segments.entries()) segments[index] = decodeSegment(segment) ?? "\uFFFD";
+    // Undecodable segments were refused as ambiguous; one that slips through is what no literal and no claim can be.
+    for (const [index, segment] of segments.entries()) segments[index] = decodeSegment(segment) ?? "/";
   }
   const found: Findings = { denied: undefined, allowed: undefined, lacking: undefined, unmet: undefined };
   let query: ParsedQuery | undefined;
