@@ -36,6 +36,20 @@ describe("a project", () => {
     expect((await projects().createProject({ requestId })).project).toEqual(first.project);
   });
 
+  it("is made from any display name, and its key set is found under its id", async () => {
+    const { project: made } = await projects().createProject({
+      project: { displayName: "Ein sehr langer Name ".repeat(5) },
+    });
+    const path = `/p/${made!.name.slice("projects/".length)}/.well-known/jwks.json`;
+    const answer = await plane.control.jwksRoute({
+      method: "GET",
+      path,
+      header: () => undefined,
+      body: async () => "",
+    });
+    expect(answer?.status).toBe(200);
+  });
+
   it("is seen by its own keys alone, and by operators", async () => {
     const seen = await plane.client(ProjectService, project.keys.viewer).listProjects({});
     expect(seen.projects.map(({ name }) => name)).toEqual(["projects/demo"]);

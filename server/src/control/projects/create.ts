@@ -22,6 +22,9 @@ import { found } from "../resource-path.ts";
 import { newActiveKey } from "../signing-keys.ts";
 import { projectMessageOf } from "./convert.ts";
 
+/** A project's id has 40 characters at most: it stands in its issuer's URL. */
+const SLUG_MAX = 31;
+
 /** A project with all that belongs to it from the start: data key, built-in issuer, first signing key. */
 export async function createProject(
   deps: Deps,
@@ -29,7 +32,7 @@ export async function createProject(
   principal: Principal,
 ): Promise<{ project: ProjectMessage; configSequence: bigint }> {
   const displayName = request.project?.displayName ?? "";
-  const id = request.projectId || newId(deps.random, displayName.slice(0, 30), "project");
+  const id = request.projectId || newId(deps.random, displayName, "project", SLUG_MAX);
   const now = new Date(deps.clock.now());
   const dataKey = deps.keyring.createDataKey(id);
   // Made before the transaction, which waits for nothing but the database.
