@@ -29,7 +29,9 @@ export function outcome(log: Log, random: Random): Interceptor {
 /** The failure as the client is told it; its cause goes to the log when it is ours. */
 export function tellFailure(log: Log, method: DescMethod, requestId: string, thrown: unknown): ConnectError {
   const error = toConnectError(thrown, requestId);
-  if (LOGGED.includes(error.code))
+  // A stream that is sent to another replica is no failure.
+  const isRoutine = thrown instanceof ConduitError && thrown.code === "not_ready";
+  if (LOGGED.includes(error.code) && !isRoutine)
     log.error({ request_id: requestId, method: methodId(method), err: causeOf(thrown) }, "call failed");
   return error;
 }
