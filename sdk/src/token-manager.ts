@@ -48,6 +48,8 @@ export class TokenManager {
   readonly #events = createEmitter<ConduitEvents>();
   #held: HeldToken | undefined;
   #generation = 0;
+  /** Tokens of earlier generations belong to a session that has ended. */
+  #sessionStart = 0;
   #lost = false;
   #disposed = false;
   #attemptId: string | undefined;
@@ -133,12 +135,13 @@ export class TokenManager {
 
   /**
    * A token other than `refused`. A refusal that comes late, when that token is no longer the current one, gets the current one without a
-   * refresh; one that comes after sign-out gets `session_lost` and starts nothing. @internal
+   * refresh. One that comes after sign-out gets `session_lost`, also when someone has signed in since: a request of one person must not be
+   * sent again in the name of the next. @internal
    */
   async renew(refused: HeldToken, signal?: AbortSignal | null): Promise<HeldToken> {
     this.#assertOpen();
     const held = this.#held;
-    if (!held) throw new ConduitError("session_lost", "Signed out");
+    if (!held || refused.generation < this.#sessionStart) throw new ConduitError("session_lost", "Signed out");
     return held === refused ? this.#slot.wait(this.#join("unauthorized"), signal) : held;
   }
 
@@ -216,7 +219,7 @@ export class TokenManager {
   #drop(error: ConduitError, lost: boolean): void {
     const hadToken = this.#held !== undefined;
     const wasLost = this.#lost;
-    this.#generation++;
+    this.#sessionStart = ++this.#generation;
     this.#held = undefined;
     this.#lost = lost;
     this.#attemptId = undefined;

@@ -114,6 +114,18 @@ test("signing out while the answer is on its way: its 401 asks for no new token"
   expect([rounds(), conduit.state]).toEqual([1, "empty"]);
 });
 
+test("a request of one person is never sent again in the name of the next", async () => {
+  link.refused.add("token-of-a");
+  const { fetchWithAuth, conduit } = link.open();
+  conduit.tokens.setToken("token-of-a", 900);
+  const call = fetchWithAuth("/pay", { method: "POST", body: "10" });
+  await settle();
+  await conduit.signOut();
+  conduit.tokens.setToken("token-of-b", 900);
+  expect((await call).status).toBe(401);
+  expect(link.tokensSeen()).toEqual(["Bearer token-of-a"]);
+});
+
 test("signed out, nothing is sent and the call rejects with session_lost", async () => {
   const { fetchWithAuth } = link.open({ getToken: () => null });
   expect(isConduitError(await rejection(fetchWithAuth("/x")), "session_lost")).toBe(true);
