@@ -18,7 +18,7 @@ import {
 } from "./harness.ts";
 
 /** Sends header lines through a link and returns what arrived. */
-async function forwarded(lines: string, link: LinkChanges = {}, claims: object = {}) {
+async function forwarded(lines: string, link: LinkChanges = {}, claims: Record<string, unknown> = {}) {
   await using upstream = await startHttpServer();
   const proxy = await startProxy({ baseUrl: upstream.url, link });
   const credentials = credentialLines(userToken(claims));

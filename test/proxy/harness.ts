@@ -97,9 +97,11 @@ export function linkOf(baseUrl: string, { upstream, ...changes }: LinkChanges = 
   };
 }
 
-/** A user's token for the demo link, signed by a foreign library. */
-export const userToken = (claims: object = {}, options: jsonwebtoken.SignOptions = {}): string =>
-  jsonwebtoken.sign({ sub: "user-1", iss: ISSUER.iss, ...claims }, HMAC_SECRET, { expiresIn: "5m", ...options });
+/** A user's token for the demo link, signed by a foreign library; 5 minutes long unless `claims` has an `exp`. */
+export function userToken(claims: Record<string, unknown> = {}, options: jsonwebtoken.SignOptions = {}): string {
+  const lifetime: jsonwebtoken.SignOptions = claims.exp === undefined ? { expiresIn: "5m" } : {};
+  return jsonwebtoken.sign({ sub: "user-1", iss: ISSUER.iss, ...claims }, HMAC_SECRET, { ...lifetime, ...options });
+}
 
 export interface ProxyOptions {
   readonly baseUrl: string;
