@@ -6,6 +6,8 @@ import {
 } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import { sql } from "drizzle-orm";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { systemClock } from "../../server/src/clock.ts";
+import { compactLog } from "../../server/src/config-log/compact.ts";
 import { ensureHead } from "../../server/src/config-log/epoch.ts";
 import type { ConfigHub } from "../../server/src/config-log/hub.ts";
 import type { ConfigCursor } from "../../server/src/config-log/resume.ts";
@@ -179,6 +181,22 @@ describeStores("the hub", (store) => {
     expect(hub.head().sequence).toBe(sequence - 1n);
     vi.advanceTimersByTime(1_000);
     await reach(hub, sequence);
+  });
+
+  test("goes on behind what was compacted away before it could read it; its readers come back for a snapshot", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const hub = await makeHub({ ...store(), onWake: () => () => {} });
+    await hub.start();
+    running.push(hub);
+    const replica = await synced(hub, store());
+    for (const value of ["1", "2", "3", "4"]) await commit(store(), upsert("cut", unique(value)));
+    await compactLog(store(), systemClock, { ageMs: -3_600_000, transactions: 1n });
+    const { head } = await databaseState(store());
+    vi.advanceTimersByTime(1_000);
+    await reach(hub, head.sequence);
+    await replica.follow(watch(hub, replica.cursor()), () => replica.sequence === head.sequence);
+    expect(helloOf(replica)).toEqual(isSnapshotFor(Hello_SnapshotReason.COMPACTED));
+    expect(replica.digest).toEqual(head.digest);
   });
 
   test("drains: what is left, then where to go, then the end", async () => {

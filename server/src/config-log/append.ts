@@ -53,7 +53,7 @@ function toEntry(change: ConfigChange, held: EncodedResource | undefined, head: 
   return [{ ...key, version, payload, isNew: held === undefined }];
 }
 
-/** Never at most the sequence of an earlier change, so that a resource made anew goes on above its deleted namesake. */
+/** Above every earlier change's sequence, so that a resource made anew goes on above its deleted namesake. */
 function nextVersion(held: EncodedResource | undefined, head: bigint): bigint {
   const above = (held?.version ?? 0n) + 1n;
   return above > head ? above : head + 1n;

@@ -15,7 +15,10 @@ import { HEARTBEAT_INTERVAL_MS, type WatchOptions, watchLog } from "./watch.ts";
 
 /** Hands the configuration to the proxies that are connected to this replica. */
 export interface ConfigHub {
-  /** Reads the log's end and begins to follow it; once an hour deletes what has expired. @throws ConduitError `store_unavailable` */
+  /**
+   * Reads the log's end and begins to follow it; once an hour deletes what has expired.
+   * @throws ConduitError `store_unavailable`
+   */
   start(): Promise<void>;
   /** Tells every stream to drain and stops following; streams end when their readers have taken what is left. */
   stop(): Promise<void>;
@@ -45,7 +48,7 @@ const TIDY_INTERVAL_MS = 3_600_000;
 export function createConfigHub({ store, fleet, clock, random, log, ringLimits }: ConfigHubOptions): ConfigHub {
   const followed = createFollowedLog(clock, (): Tail => tail, ringLimits);
   const tail = createTail({ store, random, log }, followed.follower);
-  const snapshots = createSnapshots(store, clock);
+  const snapshots = createSnapshots(store);
   const streams = new Map<string, number>();
   const endings: (() => void)[] = [];
   let isFailing = false;

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EncodedResource } from "../model/config-digest.ts";
 import { readConfigCurrent } from "../store/config-current.ts";
 import { type ConfigHead, getConfigHead, knownHead } from "../store/config-head.ts";
@@ -28,23 +28,25 @@ export interface Snapshots {
   get(epoch: string, sequence: bigint): Promise<Snapshot>;
 }
 
-/** Builds snapshots, one at a time, and keeps the last. */
-export function createSnapshots(store: Store, clock: Clock): Snapshots {
-  let last: { readonly snapshot: Snapshot; readonly at: number } | undefined;
+/** Builds snapshots, one at a time, and keeps the last for a moment. */
+export function createSnapshots(store: Store): Snapshots {
+  let fresh: Snapshot | undefined;
   let building: Promise<Snapshot> | undefined;
 
   async function build(): Promise<Snapshot> {
     const snapshot = await buildSnapshot(store);
-    last = { snapshot, at: clock.monotonic() };
+    fresh = snapshot;
+    setTimeout(() => {
+      if (fresh === snapshot) fresh = undefined;
+    }, FRESH_MS).unref();
     return snapshot;
   }
 
   return {
     async get(epoch, sequence) {
-      const isUsable = (snapshot: Snapshot) => snapshot.epoch === epoch && snapshot.sequence >= sequence;
-      const shared = await building?.catch(() => undefined);
-      if (shared !== undefined && isUsable(shared)) return shared;
-      if (last !== undefined && isUsable(last.snapshot) && clock.monotonic() - last.at < FRESH_MS) return last.snapshot;
+      // One that is being built may have been read too early for this caller.
+      await building?.catch(() => {});
+      if (fresh !== undefined && fresh.epoch === epoch && fresh.sequence >= sequence) return fresh;
       building ??= build().finally(() => {
         building = undefined;
       });
@@ -59,7 +61,7 @@ export async function buildSnapshot(store: Store): Promise<Snapshot> {
     head: knownHead(await getConfigHead(reader)),
     resources: await readAll(reader),
   }));
-  return { epoch: head.epoch, sequence: head.sequence, chunks: encodeChunks(head, resources) };
+  return { epoch: head.epoch, sequence: head.sequence, chunks: await encodeChunks(head, resources) };
 }
 
 async function readAll(reader: Reader): Promise<EncodedResource[]> {
@@ -71,18 +73,20 @@ async function readAll(reader: Reader): Promise<EncodedResource[]> {
   }
 }
 
-function encodeChunks({ sequence, digest }: ConfigHead, resources: readonly EncodedResource[]): Uint8Array[] {
+/** Other streams have their turn between two chunks: 100,000 resources take a second of CPU. */
+async function encodeChunks(
+  { sequence, digest }: ConfigHead,
+  resources: readonly EncodedResource[],
+): Promise<Uint8Array[]> {
   const parts = splitBySize(resources);
-  return parts.map((part, index) =>
-    encodeSnapshotChunk({
-      sequence,
-      index,
-      last: index === parts.length - 1,
-      totalResources: BigInt(resources.length),
-      resources: part,
-      stateDigest: digest,
-    }),
-  );
+  const totalResources = BigInt(resources.length);
+  const chunks: Uint8Array[] = [];
+  for (const [index, part] of parts.entries()) {
+    const last = index === parts.length - 1;
+    chunks.push(encodeSnapshotChunk({ sequence, index, last, totalResources, resources: part, stateDigest: digest }));
+    await nextTurn();
+  }
+  return chunks;
 }
 
 /** At least one part: an empty state is said, not left out. */

@@ -57,7 +57,9 @@ export function createTail(effects: EpochEffects, follower: Follower): Tail {
 
   async function pass(): Promise<void> {
     const head = await followedHead(effects, epoch, position);
-    if (head.epoch === epoch) await readTo(head);
+    // Compacted away under a replica that could not read for days: its readers come back and take a snapshot.
+    const isCut = position.sequence < head.compactedSequence;
+    if (head.epoch === epoch && !isCut) await readTo(head);
     else await begin(head);
   }
 

@@ -3,7 +3,7 @@ import { DrizzleQueryError } from "drizzle-orm/errors";
 import type { Random } from "../random.ts";
 import type { Reader, Tx } from "./database.ts";
 import type { Driver, TransactionMode } from "./driver.ts";
-import { fromDriverError, isConnectionFailure, isLostRace } from "./driver-error.ts";
+import { fromDriverError, isConnectionLost, isLostRace } from "./driver-error.ts";
 
 /** Runs of one transaction at most; each waits a little longer, at random, so that rivals part. */
 const ATTEMPTS_MAX = 8;
@@ -33,7 +33,7 @@ export async function runTransaction<T>(
       await sleep(jitterMs(random, BACKOFF_MS * 2 ** attempt));
       continue;
     }
-    throw fromDriverError(error, wasCommitting && isConnectionFailure(error) ? COMMIT_UNKNOWN : undefined);
+    throw fromDriverError(error, wasCommitting && isConnectionLost(error) ? COMMIT_UNKNOWN : undefined);
   }
 }
 

@@ -47,7 +47,7 @@ function takeOver(path: string, directory: string, clock: Clock, own: Holder): v
   if (!create(claim, own)) {
     if (!isOld(claim, clock)) throw inUse(directory, "another process that is starting");
     remove(claim);
-    throw inUse(directory, "a start that was interrupted: try again");
+    throw refusedByEnvironment(`a start on the data directory ${directory} was interrupted: try again`);
   }
   try {
     const holder = readHolder(path);

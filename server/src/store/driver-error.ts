@@ -32,8 +32,8 @@ function factsOf(error: unknown): Facts {
 const closedCode = (cause: Record<string, unknown> | undefined): string =>
   /PGlite is clos/.test(text(cause?.message)) ? "CONNECTION_ENDED" : "";
 
-/** Failures of the connection, by driver code and SQLSTATE class: nothing is wrong with the statement. */
-const CONNECTION_CODE = /^(CONNECT|E[A-Z]+$|08|53|57|58|28|3D000|25P03|55P03|UND_)/;
+/** Failures of the connection or the server, by driver code and SQLSTATE class: nothing is wrong with the statement. */
+const CONNECTION_CODE = /^(CONNECT|E[A-Z]+$|08|40|53|57|58|28|3D000|25P03|55P03)/;
 
 /** SQLSTATE → what it means to a caller. Others are faults of ours: `internal`. */
 function codeOf({ code, isReference }: Facts): ErrorCode {
@@ -57,7 +57,7 @@ export function isLostRace(error: unknown): boolean {
 export const isConnectionFailure = (error: unknown): boolean => codeOf(factsOf(error)) === "store_unavailable";
 
 /** Codes after which a connection carries no statement any more. */
-const LOST_CODE = /^(CONNECT|E[A-Z]+$|08|57P|25P03|UND_)/;
+const LOST_CODE = /^(CONNECT|E[A-Z]+$|08|57P|25P03)/;
 
 /** Whether the connection itself is gone. */
 export const isConnectionLost = (error: unknown): boolean => LOST_CODE.test(factsOf(error).code);
@@ -65,15 +65,20 @@ export const isConnectionLost = (error: unknown): boolean => LOST_CODE.test(fact
 /** SQLSTATE or connection code of a driver's error; "" = none. */
 export const driverCode = (error: unknown): string => factsOf(error).code;
 
+/** SQLSTATE class → public text, where the code's own would mislead. */
+const DETAILS: Readonly<Record<string, string>> = {
+  "22": "A text holds a character that cannot be stored",
+  "40": "Too many changes at once; nothing was changed, try again",
+};
+
 /**
  * A driver's error as one of ours. Its cause says what failed and where, without any value: drizzle's own message holds
  * all parameters, PostgreSQL's often the offending value, and both would end in the log (S17).
  */
 export function fromDriverError(error: unknown, detail?: string): ConduitError {
   const facts = factsOf(error);
-  const said = [facts.code || "no code", facts.constraint, facts.table, facts.statement].filter((part) => part !== "");
-  const cause = new Error(`database: ${said.join(" · ")}`);
-  const code = codeOf(facts);
-  const publicDetail = code === "field_invalid" ? "a text holds a character that cannot be stored" : detail;
-  return new ConduitError(code, { cause, ...(publicDetail !== undefined && { detail: publicDetail }) });
+  const parts = [facts.code || "no code", facts.constraint, facts.table, facts.statement].filter((part) => part !== "");
+  const cause = new Error(`database: ${parts.join(" · ")}`);
+  const said = detail ?? DETAILS[facts.code.slice(0, 2)];
+  return new ConduitError(codeOf(facts), { cause, ...(said !== undefined && { detail: said }) });
 }
