@@ -103,7 +103,7 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
 const IMPORTED_ONLY_BY: readonly (readonly [target: string, by: readonly string[], why: string])[] = [
   [`${SERVER}/run`, [`${SERVER}/main.ts`], "the one place where the planes meet"],
   [`${SERVER}/wire`, at("control", "config-log", "proxy/config", "run"), "messages stay at the edges"],
-  ["sdk/src/server", at("cli"), "the core stays small and free of jose"],
+  ["sdk/src/server", at("cli", "run"), "the core stays small and free of jose; run signs the demo user's tokens"],
   [`${SERVER}/settings.ts`, at("main.ts", "run", "cli"), "settings are passed on as values"],
 ];
 
@@ -150,7 +150,11 @@ const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["proxy/config/control-client.ts", "the proxy's credential goes into its calls"],
   ["proxy/config/join.ts", "the join token is sent, once"],
   ["proxy/hidden-credential.ts", "the header that the upstream gets"],
+  ["run/demo-resources.ts", "the demo's secrets are stored through the API"],
   ["run/demo-upstream.ts", "the demo upstream compares its key"],
+  ["run/dev.ts", "an earlier proxy credential is tried before a new one is made"],
+  ["run/local.ts", "a new API key is shown once"],
+  ["run/proxy-credential.ts", "a new proxy credential is kept in its file"],
   ["sealing/fleet-key.ts", "a value is sealed for the proxies"],
   ["sealing/master-keys.ts", "the master keys are parsed"],
   ["sealing/snapshot-key.ts", "the key of the snapshot on disk is derived from the proxy's credential"],

@@ -55,8 +55,8 @@ function createProgram(output: Output): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => output.out(text.trimEnd()), writeErr: (text) => output.err(text.trimEnd()) })
     .showHelpAfterError("(conduit --help lists the commands)");
-  addDev(program);
-  addServer(program);
+  addDev(program, output);
+  addServer(program, output);
   addProxy(program, output);
   addApiKey(program, output);
   addToken(program, output);
@@ -82,7 +82,7 @@ const clientFlags = (command: Command): Command =>
     .option("--control-url <url>", "HTTP port of the control plane (default: CONDUIT_URL)")
     .option("--json", "print JSON", false);
 
-function addDev(program: Command): void {
+function addDev(program: Command, output: Output): void {
   processFlags(program.command("dev"))
     .description("both planes, demo links and a page, for development (what `npm start` runs)")
     .option("--proxy-port <port>", "default: 8080")
@@ -92,11 +92,11 @@ function addDev(program: Command): void {
     .option("--trusted-proxies <list>", "addresses or networks whose X-Forwarded-For counts")
     .action(async (flags: RawFlags) => {
       const { runDev } = await import("./run/dev.ts");
-      await runDev(devSettings(flags));
+      await runDev(devSettings(flags), output);
     });
 }
 
-function addServer(program: Command): void {
+function addServer(program: Command, output: Output): void {
   tlsFlags(processFlags(program.command("server")))
     .description("the control plane; DATABASE_URL or PGlite, CONDUIT_MASTER_KEY[_FILE]")
     .option("--http-port <port>", "Connect, gRPC-Web, JWKS (default: 8081)")
@@ -106,7 +106,7 @@ function addServer(program: Command): void {
     .option("--reflection", "serve gRPC reflection")
     .action(async (flags: RawFlags) => {
       const { runServer } = await import("./run/server.ts");
-      await runServer(serverSettings(flags, readEnvironment()));
+      await runServer(serverSettings(flags, readEnvironment()), output);
     });
 }
 
@@ -120,7 +120,7 @@ function addProxy(program: Command, output: Output): void {
     .option("--trusted-proxies <list>", "addresses or networks whose X-Forwarded-For counts")
     .action(async (flags: RawFlags) => {
       const { runProxy } = await import("./run/proxy.ts");
-      await runProxy(proxySettings(flags, readEnvironment()));
+      await runProxy(proxySettings(flags, readEnvironment()), output);
     });
   clientFlags(proxy.command("join-token"))
     .description("make a token with which one proxy joins, once, within an hour")

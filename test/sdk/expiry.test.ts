@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import type { Grant } from "../../sdk/src/index.ts";
 import { defaultPlatform } from "../../sdk/src/platform.ts";
 import { fakeJwt, settle } from "./fake-platform.ts";
-import { openManager } from "./open-manager.ts";
+import { openManager } from "./opened-tokens.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { type GetToken, type Grant, TokenManager } from "../../sdk/src/index.ts";
 import { settle } from "./fake-platform.ts";
-import { expectCode, openManager } from "./open-manager.ts";
+import { expectCode, openManager } from "./opened-tokens.ts";
 
 test("errors of the source never sign out: the token is served while it is valid", async () => {
   const { manager, advance, last, eventsOf } = openManager({ autoRefresh: false });

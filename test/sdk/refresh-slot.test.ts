@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { TokenManager } from "../../sdk/src/index.ts";
 import { rejection } from "./fake-link.ts";
 import { createFakePlatform, settle } from "./fake-platform.ts";
-import { expectCode, openManager } from "./open-manager.ts";
+import { expectCode, openManager } from "./opened-tokens.ts";
 
 test("50 concurrent calls cause one refresh and get the same token", async () => {
   const { manager, asked, last, eventsOf } = openManager();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { settle } from "./fake-platform.ts";
-import { expectCode, openManager } from "./open-manager.ts";
+import { expectCode, openManager } from "./opened-tokens.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -27,6 +27,5 @@ curl -i ${app} ${user} ${link}/api/users/123/profile
 curl -i ${app} ${user} ${link}/api/users/456/profile
 # 429: ${BURST} calls in a burst, statuses counted
 curl -s -w '\\n%{http_code}\\n' ${app} ${user} '${link}/api/users/123/item/[1-${BURST}]' | grep -xE '[0-9]{3}' | sort | uniq -c
-
 `;
 }

@@ -3,6 +3,7 @@ import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { signUserToken } from "@conduit-link/sdk/server";
 import { createClient } from "@connectrpc/connect";
 import { Registry } from "prom-client";
+import type { Output } from "../cli/output.ts";
 import { systemClock } from "../clock.ts";
 import { type Control, LOCAL_OPERATOR } from "../control/control.ts";
 import { makePrivateDirectory, readPrivateFile, writePrivateFile } from "../key-file.ts";
@@ -30,22 +31,22 @@ const SHOWN_TOKEN_LIFETIME = "1h";
 type Endings = Array<() => Promise<unknown>>;
 
 /** `conduit dev`: both planes in one process, a demo upstream, demo links and a page, until it is told to stop. */
-export async function runDev(settings: DevSettings): Promise<void> {
+export async function runDev(settings: DevSettings, output: Output): Promise<void> {
   const endings: Endings = [];
   const stop = async () => {
     for (const end of endings.splice(0).reverse()) await end();
   };
   try {
-    await start(settings, endings);
+    await start(settings, endings, output);
   } catch (error) {
     await stop();
     throw error;
   }
-  process.stdout.write("conduit ready\n");
+  output.out("conduit ready");
   await untilStopped(stop);
 }
 
-async function start(settings: DevSettings, endings: Endings): Promise<void> {
+async function start(settings: DevSettings, endings: Endings, output: Output): Promise<void> {
   const { dataDir, host } = settings;
   const startTime = new Date(systemClock.now()).toISOString();
   const devPath = `${dataDir}/dev.json`;
@@ -78,7 +79,7 @@ async function start(settings: DevSettings, endings: Endings): Promise<void> {
   await untilConfigured(control, data);
   writeDevFile(devPath, file);
   const userToken = await signDemoToken(file, SHOWN_TOKEN_LIFETIME);
-  process.stdout.write(banner({ file, dataDir, userToken, masterKeyPath: `${dataDir}/master.key` }));
+  output.out(banner({ file, dataDir, userToken, masterKeyPath: `${dataDir}/master.key` }));
 }
 
 interface DevParts {

@@ -1,4 +1,5 @@
 import { Registry } from "prom-client";
+import type { Output } from "../cli/output.ts";
 import { makePrivateDirectory } from "../key-file.ts";
 import { listenAdmin } from "../listen/admin.ts";
 import { createLog } from "../log.ts";
@@ -24,7 +25,7 @@ function controlAddresses(settings: ProxySettings): ControlAddress[] {
 }
 
 /** `conduit proxy`: the data plane, until it is told to stop. Ready as soon as it has a configuration to serve by. */
-export async function runProxy(settings: ProxySettings): Promise<void> {
+export async function runProxy(settings: ProxySettings, output: Output): Promise<void> {
   const log = createLog(settings.log);
   const registry = new Registry();
   const controls = controlAddresses(settings);
@@ -49,6 +50,6 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
     await admin.drain(0);
   });
   await Promise.race([running.plane.whenReady(), stopped]);
-  if (!isStopping) process.stdout.write("conduit ready\n");
+  if (!isStopping) output.out("conduit ready");
   await stopped;
 }

@@ -1,4 +1,5 @@
 import { Registry } from "prom-client";
+import type { Output } from "../cli/output.ts";
 import { listenAdmin } from "../listen/admin.ts";
 import { createLog } from "../log.ts";
 import type { ServerSettings } from "../settings.ts";
@@ -12,7 +13,7 @@ export const locationOf = ({ databaseUrl, dataDir }: Pick<ServerSettings, "datab
   databaseUrl === undefined ? { kind: "pglite", dataDir } : { kind: "postgres", url: databaseUrl };
 
 /** `conduit server`: the control plane, until it is told to stop. */
-export async function runServer(settings: ServerSettings): Promise<void> {
+export async function runServer(settings: ServerSettings, output: Output): Promise<void> {
   const log = createLog(settings.log);
   const registry = new Registry();
   const { host, httpPort, grpcPort, masterKeys, publicUrl, reflection } = settings;
@@ -30,7 +31,7 @@ export async function runServer(settings: ServerSettings): Promise<void> {
   });
   const { httpUrl, publicUrl: issuerHead } = plane;
   log.info({ http: httpUrl, grpc: plane.grpcPort, admin: admin.address.port, public_url: issuerHead }, "serving");
-  process.stdout.write("conduit ready\n");
+  output.out("conduit ready");
   await untilStopped(async () => {
     isStopping = true;
     await plane.stop();
