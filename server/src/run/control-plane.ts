@@ -72,6 +72,7 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
   const fleet = await openFleet(store, { keyring, ...effects, version: VERSION });
   const hub = createConfigHub({ store, fleet, ...effects });
   await hub.start();
+  endings.push(() => hub.stop());
   // Known only when the port is bound, and needed only when a project is created.
   let publicUrl = options.publicUrl ?? "";
   const control = createControl({ store, keyring, fleet, hub, ...effects, publicUrl: () => publicUrl });
