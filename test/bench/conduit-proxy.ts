@@ -5,10 +5,7 @@ import { Registry } from "prom-client";
 import { systemClock } from "../../server/src/clock.ts";
 import { JwksSources } from "../../server/src/jwt/jwks.ts";
 import { listenProxy } from "../../server/src/listen/proxy.ts";
-import { DEFAULT_ALGORITHMS, type Issuer, LEEWAY_DEFAULTS } from "../../server/src/model/issuer.ts";
-import { IDENTITY_HEADERS, LINK_DEFAULTS, type Link } from "../../server/src/model/link.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
-import { hashToken } from "../../server/src/model/token-string.ts";
 import { createFetchJson } from "../../server/src/outbound/capped-fetch.ts";
 import { createDialer } from "../../server/src/outbound/dialer.ts";
 import { createResolver } from "../../server/src/outbound/resolver.ts";
@@ -28,77 +25,22 @@ import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
 import { createUpstreamPools } from "../../server/src/proxy/upstream/pools.ts";
 import { UsageCounter } from "../../server/src/proxy/usage/usage-counter.ts";
 import { systemRandom } from "../../server/src/random.ts";
+import { benchIssuer, benchLink, benchLinkToken, SECRET_NAME } from "./bench-link.ts";
 import { serveParent } from "./messages.ts";
-import { BENCH } from "./workload.ts";
 
 const [upstreamPort = "", linkToken = "", level = "warn"] = process.argv.slice(2);
-const PROJECT = "projects/bench";
-
-const issuer: Issuer = {
-  name: `${PROJECT}/issuers/rs256`,
-  displayName: "",
-  iss: BENCH.issuer,
-  keys: { kind: "jwks_url", url: `http://127.0.0.1:${upstreamPort}/jwks.json` },
-  algorithms: DEFAULT_ALGORITHMS.jwks_url,
-  ...LEEWAY_DEFAULTS,
-  acceptIdTokens: false,
-  allowPrivate: true,
-};
-
-const link: Link = {
-  name: `${PROJECT}/links/${BENCH.linkId}`,
-  displayName: "",
-  upstream: {
-    baseUrl: `http://127.0.0.1:${upstreamPort}`,
-    allowPrivate: true,
-    connectTimeoutMs: LINK_DEFAULTS.connectTimeoutMs,
-    firstByteTimeoutMs: LINK_DEFAULTS.firstByteTimeoutMs,
-    idleTimeoutMs: LINK_DEFAULTS.idleTimeoutMs,
-  },
-  injections: [{ kind: "header", name: "X-Api-Key", prefix: "", secret: `${PROJECT}/secrets/key` }],
-  issuers: [issuer.name],
-  audiences: [BENCH.audience],
-  anyAudience: false,
-  requiredClaims: [{ path: "email", test: "present", present: true }],
-  scopesAny: [],
-  scopesAll: ["orders:read"],
-  rules: [{ effect: "ALLOW", methods: ["GET"], path: "/api/users/{jwt.sub}/*", query: {}, claims: [], message: "" }],
-  claimHeaders: IDENTITY_HEADERS,
-  forwardUserToken: "OFF",
-  // High enough never to refuse: the cost of the decision is what counts.
-  limits: [{ ...LINK_DEFAULTS.limit, requests: 100_000_000, burst: 1_000_000 }],
-  cors: { origins: [], headers: [], credentials: false },
-  linkTokenMode: "REQUIRED",
-  userTokenMode: "REQUIRED",
-  debug: "OFF",
-  state: "ACTIVE",
-  requestBodyMaxBytes: LINK_DEFAULTS.requestBodyMaxBytes,
-  allowAmbiguousPaths: false,
-  sharedCache: false,
-  sendForwarded: false,
-  allowedRedirectOrigins: [],
-};
-
-const token = `${link.name}/tokens/web`;
+const link = benchLink(`http://127.0.0.1:${upstreamPort}`);
+const issuer = benchIssuer(`http://127.0.0.1:${upstreamPort}/jwks.json`);
+const token = benchLinkToken(linkToken);
 const resources: readonly OpenedResource[] = [
   {
     kind: "secret",
-    name: `${PROJECT}/secrets/key`,
+    name: SECRET_NAME,
     secret: { current: new SecretText("sk_bench_0123456789abcdef0123456789abcdef") },
   },
   { kind: "issuer", name: issuer.name, issuer },
   { kind: "link", name: link.name, link },
-  {
-    kind: "link_token",
-    name: token,
-    linkToken: {
-      name: token,
-      displayName: "",
-      tokenHash: hashToken(linkToken),
-      allowedOrigins: [],
-      allowedAddresses: [],
-    },
-  },
+  { kind: "link_token", name: token.name, linkToken: token },
 ];
 
 const [clock, random] = [systemClock, systemRandom];

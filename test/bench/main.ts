@@ -5,8 +5,12 @@ import { canPin } from "./bench-process.ts";
 import { proxySuite } from "./proxy-suite.ts";
 import { type Figure, linesOf, summaryOf } from "./report.ts";
 import type { RoundOptions } from "./rounds.ts";
+import { verifySuite } from "./verify-suite.ts";
 
-const SUITES: Readonly<Record<string, (options: RoundOptions) => Promise<Figure[]>>> = { proxy: proxySuite };
+const SUITES: Readonly<Record<string, (options: RoundOptions) => Promise<Figure[]>>> = {
+  proxy: async (options) => [...(await proxySuite(options)), ...(await verifySuite(options))],
+  verify: verifySuite,
+};
 const WARM_UP_MS = 2_000;
 
 const usage = `usage: npm run bench -- <${Object.keys(SUITES).join("|")}> [--rounds <n>] [--seconds <length of a slice>]`;

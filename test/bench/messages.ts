@@ -37,6 +37,17 @@ export interface LoadAnswer {
   readonly latenciesMs: readonly number[];
 }
 
+/** Asked of the verifier: verify so many unseen tokens each way. */
+export interface VerifyOrder {
+  readonly verify: number;
+}
+
+/** CPU per token. */
+export interface VerifyAnswer {
+  readonly conduitMicros: number;
+  readonly joseMicros: number;
+}
+
 /** In a child: tells the parent that it is ready and answers its questions for CPU time. */
 export function serveParent(port: number): void {
   process.on("message", (message) => {

@@ -9,13 +9,14 @@ export function guardUnreadBody(listener: RequestListener): RequestListener {
   return (request, response) => {
     const { socket } = request;
     const writeHead = response.writeHead.bind(response) as (...args: readonly unknown[]) => typeof response;
-    response.writeHead = ((...args: readonly unknown[]) => {
+    const guarded = (...args: readonly unknown[]): typeof response => {
       if (!request.complete) {
         response.shouldKeepAlive = false;
         response.setHeader("Connection", "close");
       }
       return writeHead(...args);
-    }) as typeof response.writeHead;
+    };
+    response.writeHead = guarded as typeof response.writeHead;
     response.once("finish", () => {
       if (!request.complete) socket.destroySoon();
     });
