@@ -3,6 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import {
   ConfigService,
   HeartbeatSchema,
+  type WatchConfigRequest,
   type WatchConfigResponse,
   WatchConfigResponseSchema,
 } from "@conduit-link/proto/conduit/v1/config_service_pb";
@@ -20,6 +21,8 @@ import { withEncoding } from "../../server/src/model/encoded-message.ts";
 import { ConduitError } from "../../server/src/model/errors.ts";
 
 export const GOOD = "Bearer good";
+/** Together far more than sockets and HTTP/2 windows hold. */
+export const FLOOD_MESSAGES = 2_000;
 export const silentLog = pino({ level: "silent" });
 
 export const heartbeat = (sequence: bigint): WatchConfigResponse =>
@@ -61,6 +64,8 @@ export interface ApiFixture {
   readonly minted: string[];
   /** Streams whose generator has ended. */
   readonly endedStreams: unknown[];
+  /** Large messages a stream with `instance_id` "flood" has handed over. */
+  readonly flooded: number[];
   /** Lets every call of subject `hold` go. */
   release(): void;
 }
@@ -68,6 +73,7 @@ export interface ApiFixture {
 export function apiFixture(): ApiFixture {
   const minted: string[] = [];
   const endedStreams: unknown[] = [];
+  const flooded: number[] = [];
   const held = Promise.withResolvers<void>();
   const tokens = {
     async mintToken(request: MintTokenRequest, context: HandlerContext) {
@@ -80,7 +86,11 @@ export function apiFixture(): ApiFixture {
     },
   };
   const config = {
-    async *watchConfig(_request: unknown, { signal }: HandlerContext) {
+    async *watchConfig({ instanceId }: WatchConfigRequest, { signal }: HandlerContext) {
+      for (let at = 0; instanceId === "flood" && at < FLOOD_MESSAGES; at += 1) {
+        flooded.push(at);
+        yield withEncoding(create(WatchConfigResponseSchema), new Uint8Array(64 * 1024));
+      }
       try {
         yield encodedHeartbeat(1n);
         yield heartbeat(2n);
@@ -108,6 +118,7 @@ export function apiFixture(): ApiFixture {
     health: createHealth(services.map(({ service }) => service.typeName)),
     minted,
     endedStreams,
+    flooded,
     release: held.resolve,
   };
 }

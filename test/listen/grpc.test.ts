@@ -2,7 +2,11 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ConfigService, WatchConfigResponseSchema } from "@conduit-link/proto/conduit/v1/config_service_pb";
+import {
+  ConfigService,
+  WatchConfigRequestSchema,
+  WatchConfigResponseSchema,
+} from "@conduit-link/proto/conduit/v1/config_service_pb";
 import { MintTokenRequestSchema, TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { ErrorInfoSchema } from "@conduit-link/proto/google/rpc/error_details_pb";
 import {
@@ -21,7 +25,7 @@ import { type GrpcListenerOptions, listenGrpc } from "../../server/src/listen/gr
 import { metadataOf, rawGrpc } from "../support/raw-grpc.ts";
 import { TLS_PAIR } from "../support/tls-pair.ts";
 import { until } from "../support/until.ts";
-import { apiFixture, GOOD } from "./fixture.ts";
+import { apiFixture, FLOOD_MESSAGES, GOOD } from "./fixture.ts";
 
 const { mintToken } = TokenService.method;
 const mint = (subject: string) => create(MintTokenRequestSchema, { subject, parent: "projects/p", links: ["l"] });
@@ -128,6 +132,20 @@ test("a stream sends frames encoded beforehand as they are, and ordinary message
   expect(sequences).toMatchObject([{ headSequence: 1n }, { headSequence: 2n }]);
   stream.cancel();
   expect(await ended).toBe("CANCELLED");
+});
+
+test("a client that does not read stops the stream instead of filling the memory", async () => {
+  const { grpc, flooded } = await start();
+  const path = `/${ConfigService.typeName}/WatchConfig`;
+  const request = toBinary(WatchConfigRequestSchema, create(WatchConfigRequestSchema, { instanceId: "flood" }));
+  const pass = (value: Buffer): Buffer => value;
+  const stream = grpc.client.makeServerStreamRequest(path, pass, pass, Buffer.from(request), metadataOf(AS_KEY));
+  stream.on("error", () => {});
+  await until("the first message", () => (flooded.length > 0 ? true : undefined));
+  // Long enough for an unhindered stream to hand over everything.
+  for (let call = 0; call < 50; call += 1) await grpc.call(mintToken, mint("alice"), AS_KEY);
+  expect(flooded.length).toBeLessThan(FLOOD_MESSAGES / 2);
+  stream.cancel();
 });
 
 test("when the client goes away the implementation is told", async () => {
