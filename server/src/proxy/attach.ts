@@ -9,7 +9,7 @@ import { canonicalName, connectionListed } from "./header-rules.ts";
 import { refuseMissingClaim } from "./missing-claim.ts";
 import type { Accepted, WithLimits, WithLink, WithOutgoing } from "./stage-values.ts";
 
-type Judged = Accepted & WithLink & WithUser & WithRule & WithLimits;
+type Judged = WithLink & WithUser & WithRule & WithLimits;
 
 /**
  * Stage 9, attach: strips what only the proxy may send, adds credential, claims and tracing (contract.md 5). Opens the
@@ -17,7 +17,8 @@ type Judged = Accepted & WithLink & WithUser & WithRule & WithLimits;
  * @param pseudonym this installation's name in `Via`
  */
 export function attach<R extends Judged>(limited: R, pseudonym: string): (R & WithOutgoing) | Refusal {
-  const { incoming, head, target, served, request, bodyLength } = limited;
+  const { accepted, served, request } = limited;
+  const { incoming, head, target, bodyLength } = accepted;
   const { attach: plan, judged } = served;
   if (head.via.some((value) => value.includes(pseudonym))) return new Refusal("loop_detected");
   if (plan.ownQueryNames.size > 0) checkQuery(request.query, plan.ownQueryNames);
@@ -34,7 +35,8 @@ export function attach<R extends Judged>(limited: R, pseudonym: string): (R & Wi
 }
 
 /** The client's header lines that pass. */
-function keptLines({ incoming, head, served }: Judged): string[] {
+function keptLines({ accepted, served }: Judged): string[] {
+  const { incoming, head } = accepted;
   const { isStripped } = served.attach;
   const { headerLines } = incoming;
   const { names } = head;
@@ -74,13 +76,14 @@ function addClaim(headerLines: string[], plan: CompiledClaimHeader, judged: Judg
 }
 
 function addOwn(headerLines: string[], judged: Judged, pseudonym: string): void {
-  const { served, user, requestId, head, bodyLength } = judged;
+  const { served, user } = judged;
+  const { requestId, head, bodyLength } = judged.accepted;
   const { userToken, sendForwarded } = served.attach;
   if (userToken !== undefined && user !== undefined) {
     headerLines.push(userToken.header, `${userToken.prefix}${user.token}`);
   }
   headerLines.push("X-Request-ID", requestId, "Via", `1.1 ${pseudonym}`);
-  if (sendForwarded) headerLines.push("Forwarded", forwarded(judged));
+  if (sendForwarded) headerLines.push("Forwarded", forwarded(judged.accepted));
   const [length] = head.contentLength;
   if (bodyLength !== 0 && length !== undefined) headerLines.push("Content-Length", length);
 }

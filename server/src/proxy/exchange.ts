@@ -34,14 +34,17 @@ export interface AnswerHead {
   readonly headerLines: readonly string[];
 }
 
-/** A body that arrives while it is being sent (an upstream's). */
-export interface AnswerBody {
+/** Work that can be given up. */
+export interface Abortable {
+  abort(): void;
+}
+
+/** A body that arrives while it is being sent (an upstream's). `abort`: its socket is closed, nothing more comes. */
+export interface AnswerBody extends Abortable {
   /** Hands everything to the receiver from now on, what has arrived already included. */
   flowTo(receiver: BodyReceiver): void;
   /** The receiver can take more after `write` had returned false. */
   resume(): void;
-  /** The client is gone or the answer was refused: the upstream's socket is closed, nothing more is delivered. */
-  abort(): void;
 }
 
 /** Where an answer's body goes. */
@@ -67,8 +70,8 @@ export interface AnswerEnd {
 export interface AnswerSink {
   /** True once the client has gone away: nothing can be answered. */
   readonly isGone: boolean;
-  /** Called once when the client goes away before the answer is complete; replaces the listener before. */
-  onGone(listener: () => void): void;
+  /** Aborted once when the client goes away before the answer is complete. */
+  onGone(work: Abortable): void;
   /** Sends an answer that is complete already. `body` is left out for HEAD. */
   send(head: AnswerHead, body: string): Promise<AnswerEnd>;
   /** Sends an answer whose body is still coming. */

@@ -39,16 +39,25 @@ const STRIPPED = new Set([
 const STRIPPED_PREFIXES = ["proxy-", "x-conduit-", "x-user-", "x-tenant-", "x-forwarded-"];
 
 /** Whether a request header of this canonical name is the proxy's to send, whatever the link. */
-export const isProxysOwn = (name: string): boolean =>
-  STRIPPED.has(name) || STRIPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
+export const isProxysOwn = (name: string): boolean => STRIPPED.has(name) || hasPrefix(name, STRIPPED_PREFIXES);
+
+function hasPrefix(name: string, prefixes: readonly string[]): boolean {
+  for (const prefix of prefixes) if (name.startsWith(prefix)) return true;
+  return false;
+}
 
 /** Names that neither an injection nor a claim header may have: they frame or route the message. */
 export const isFramingName = (name: string): boolean =>
   HOP_BY_HOP.includes(name) || ["host", "content-length", "expect", "via", "x-request-id"].includes(name);
 
-/** Canonical names in the values of `Connection` lines. */
-export const connectionListed = (values: readonly string[]): readonly string[] =>
-  values.flatMap((value) => value.split(",").map((name) => canonicalName(name.trim())));
+/** Canonical names in the values of `Connection` lines, less those that are withheld anyway. */
+export function connectionListed(values: readonly string[]): readonly string[] {
+  const [first] = values;
+  if (values.length === 1 && (first === "keep-alive" || first === "close")) return NOTHING;
+  return values.flatMap((value) => value.split(",").map((name) => canonicalName(name.trim())));
+}
+
+const NOTHING: readonly string[] = [];
 
 /** Response headers that never reach a client, by lower-case name (contract.md 5). */
 const DROPPED = new Set([...HOP_BY_HOP, "x-request-id", "x-content-type-options"]);
@@ -69,4 +78,4 @@ const DROPPED_PREFIXES = ["x-conduit-", "access-control-", "proxy-"];
 
 /** Whether an upstream's response header of this lower-case name is kept from clients of every link. */
 export const isDroppedFromAnswer = (name: string): boolean =>
-  DROPPED.has(name) || DROPPED_SHARED_ORIGIN.has(name) || DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
+  DROPPED.has(name) || DROPPED_SHARED_ORIGIN.has(name) || hasPrefix(name, DROPPED_PREFIXES);

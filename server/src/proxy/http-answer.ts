@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConduitError } from "../model/errors.ts";
-import type { AnswerBody, AnswerEnd, AnswerHead, AnswerSink, BodyReceiver } from "./exchange.ts";
+import type { Abortable, AnswerBody, AnswerEnd, AnswerHead, AnswerSink, BodyReceiver } from "./exchange.ts";
 import type { HttpBody } from "./http-body.ts";
 
 /** What is read of a body nobody wants, so that the client sees its answer before the connection closes (S3). */
@@ -14,8 +14,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   readonly #requestBody: HttpBody;
   readonly #ended: Promise<AnswerEnd>;
   #resolveEnd!: (end: AnswerEnd) => void;
-  #onGone: (() => void) | undefined;
-  #source: AnswerBody | undefined;
+  #work: Abortable | undefined;
   #sentBytes = 0;
   #failure: Error | undefined;
   #isOver = false;
@@ -44,8 +43,8 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
     return this.#isOver;
   }
 
-  onGone(listener: () => void): void {
-    this.#onGone = listener;
+  onGone(work: Abortable): void {
+    this.#work = work;
   }
 
   /** The connection ends with this answer. */
@@ -87,7 +86,6 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
       // Node refuses header values that the upstream's parser let pass; nothing has been sent yet.
       throw new ConduitError("upstream_invalid", { cause });
     }
-    this.#source = body;
     body.flowTo(this);
     if (!this.#isOver && !response.writableEnded) {
       // Nothing to send yet (SSE): the head must not wait for it.
@@ -122,10 +120,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
     const failure = this.#failure;
     const isClientGone = failure === undefined && !this.#response.writableFinished;
     this.#resolveEnd({ sentBytes: this.#sentBytes, isClientGone, ...(failure !== undefined && { failure }) });
-    if (isClientGone) {
-      this.#onGone?.();
-      this.#source?.abort();
-    }
+    if (isClientGone) this.#work?.abort();
     this.#onOver?.();
   }
 

@@ -7,8 +7,8 @@ import { fullAtMs, type Reservation, reserve } from "../policy/limit.ts";
 const BUCKETS_MAX = 1_000_000;
 /** Buckets looked at for each new one when the table is full: bounds the work of a request. */
 const SCANNED = 32;
-/** Longer keys are hashed: a subject of kilobytes must not fill the table's memory. */
-const KEY_MAX_LENGTH = 96;
+/** Longer keys are hashed: a subject of kilobytes must not fill the table's memory. Usual ones stay below. */
+const KEY_MAX_LENGTH = 192;
 
 interface Bucket {
   state: number;

@@ -3,7 +3,7 @@ import { Refusal } from "../judge/refusal.ts";
 import type { CompiledLimit, LimitIdentity, Reservation } from "../policy/limit.ts";
 import type { LimitQuestion, LimitTable } from "./limit-table.ts";
 import { refuseMissingClaim } from "./missing-claim.ts";
-import type { Accepted, WithLimits, WithLink } from "./stage-values.ts";
+import type { WithLimits, WithLink } from "./stage-values.ts";
 
 /** A refusal by a limit, which still tells how the limits stand. */
 export interface LimitRefusal extends WithLimits {
@@ -17,7 +17,7 @@ export interface LimitRefusal extends WithLimits {
  * token cannot drain a victim's bucket. What is reserved here would be settled in `record`; a request limit has nothing to
  * settle.
  */
-export function limit<R extends Accepted & WithLink & WithApp & WithUser & WithRule>(
+export function limit<R extends WithLink & WithApp & WithUser & WithRule>(
   authorized: R,
   table: LimitTable,
 ): (R & WithLimits) | LimitRefusal | Refusal {
@@ -38,11 +38,11 @@ export function limit<R extends Accepted & WithLink & WithApp & WithUser & WithR
   return { refusal: new Refusal("rate_limited"), retryAfterSeconds, limitLines };
 }
 
-const identityOf = ({ app, user, clientAddress }: Accepted & WithApp & WithUser): LimitIdentity => ({
+const identityOf = ({ app, user, accepted }: WithLink & WithApp & WithUser): LimitIdentity => ({
   linkToken: app.linkToken,
   issuer: user?.issuer.name,
   claims: user?.claims,
-  clientAddress,
+  clientAddress: accepted.clientAddress,
 });
 
 /** draft-ietf-httpapi-ratelimit-headers-10: one list member per limit. */

@@ -20,9 +20,13 @@ const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** Series of one counter kept by name; later links are counted together. Bounds what a scrape carries. */
 const SERIES_MAX = 10_000;
 
+/** Counts of one link and outcome, by hundreds of the status. */
+type StatusCounts = [number, number, number, number, number, number];
+
 /** Registers the data plane's metrics. Requests are tallied in plain numbers and handed over at each scrape. */
 export function createProxyMetrics(registry: Registry): ProxyMetrics {
-  const tallies = new Map<string, { readonly labels: Record<string, string>; requests: number }>();
+  const byLink = new Map<string, Map<string, StatusCounts>>();
+  let series = 0;
   let inFlight = 0;
   new Counter({
     name: "conduit_proxy_requests_total",
@@ -31,7 +35,7 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     registers: [registry],
     collect() {
       this.reset();
-      for (const { labels, requests } of tallies.values()) this.inc(labels, requests);
+      for (const { labels, requests } of seriesOf(byLink)) this.inc(labels, requests);
     },
   });
   new Gauge({
@@ -48,6 +52,18 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     buckets: BUCKETS_SECONDS,
     registers: [registry],
   });
+
+  function countsOf(linkId: string, outcome: string): StatusCounts {
+    const known = byLink.get(linkId)?.get(outcome);
+    if (known !== undefined) return known;
+    if (series >= SERIES_MAX && linkId !== "") return countsOf("", outcome);
+    series += 1;
+    const counts: StatusCounts = [0, 0, 0, 0, 0, 0];
+    const byOutcome = byLink.get(linkId) ?? new Map<string, StatusCounts>();
+    byLink.set(linkId, byOutcome.set(outcome, counts));
+    return counts;
+  }
+
   return {
     began() {
       inFlight += 1;
@@ -55,19 +71,19 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     finished({ linkId, outcome, status, durationMs }) {
       inFlight -= 1;
       duration.observe(durationMs / 1000);
-      const statusClass = `${Math.floor(status / 100)}xx`;
-      const key = `${linkId}\n${outcome}\n${statusClass}`;
-      const tally = tallies.get(key) ?? addTally(key, { link: linkId, outcome, status_class: statusClass });
-      tally.requests += 1;
+      const statusClass = Math.min(5, Math.floor(status / 100)) as 0 | 1 | 2 | 3 | 4 | 5;
+      countsOf(linkId, outcome)[statusClass] += 1;
     },
   };
+}
 
-  function addTally(key: string, labels: Record<string, string>) {
-    const isFull = tallies.size >= SERIES_MAX && labels.link !== "";
-    const shared = isFull ? `\n${labels.outcome}\n${labels.status_class}` : key;
-    const tally = tallies.get(shared) ?? { labels: isFull ? { ...labels, link: "" } : labels, requests: 0 };
-    tallies.set(shared, tally);
-    return tally;
+function* seriesOf(byLink: ReadonlyMap<string, ReadonlyMap<string, StatusCounts>>) {
+  for (const [link, byOutcome] of byLink) {
+    for (const [outcome, counts] of byOutcome) {
+      for (const [statusClass, requests] of counts.entries()) {
+        if (requests > 0) yield { labels: { link, outcome, status_class: `${statusClass}xx` }, requests };
+      }
+    }
   }
 }
 

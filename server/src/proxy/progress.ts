@@ -3,7 +3,7 @@ import { Refusal } from "../judge/refusal.ts";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
 import { ANY_ORIGIN, corsLines, isPreflight } from "./cors-plan.ts";
-import type { AnswerEnd, AnswerSink, ProxyRequest } from "./exchange.ts";
+import type { Abortable, AnswerEnd, AnswerSink, ProxyRequest } from "./exchange.ts";
 import type { FinishedRequest } from "./record.ts";
 import { type RefusalContext, refusalAnswer } from "./refusal-answer.ts";
 import type { ServedLink } from "./served-link.ts";
@@ -24,8 +24,8 @@ export interface Progress {
   isPreflight: boolean;
   status: number;
   outcome: string;
-  /** Gives up what the upstream is doing. */
-  abort: (() => void) | undefined;
+  /** What the upstream is doing. */
+  upstream: Abortable | undefined;
 }
 
 export const NOTHING_SENT: AnswerEnd = { sentBytes: 0, isClientGone: true };
@@ -47,7 +47,7 @@ export function beginProgress(requestId: string, request: ProxyRequest, sink: An
     isPreflight: false,
     status: 0,
     outcome: "ok",
-    abort: undefined,
+    upstream: undefined,
   };
 }
 

@@ -2,17 +2,9 @@ import { Refusal } from "../judge/refusal.ts";
 import { type AnswerPlan, resolveLocation } from "./answer-plan.ts";
 import { privateCacheControl, privateVary, SHARED_CACHE_NAMES } from "./cache-rules.ts";
 import { connectionListed, isDroppedFromAnswer } from "./header-rules.ts";
-import type {
-  Accepted,
-  WithAnswer,
-  WithCors,
-  WithLimits,
-  WithLink,
-  WithOutgoing,
-  WithUpstreamAnswer,
-} from "./stage-values.ts";
+import type { WithAnswer, WithCors, WithLimits, WithLink, WithOutgoing, WithUpstreamAnswer } from "./stage-values.ts";
 
-type Forwarded = Accepted & WithLink & WithCors & WithLimits & WithOutgoing & WithUpstreamAnswer;
+type Forwarded = WithLink & WithCors & WithLimits & WithOutgoing & WithUpstreamAnswer;
 
 /** RFC 9651 fields of ours: the upstream's own would be taken for them. */
 const LIMIT_NAMES = new Set(["ratelimit", "ratelimit-policy"]);
@@ -23,9 +15,9 @@ const LOCATION_NAMES = new Set(["location", "content-location"]);
  * pass untouched. Refuses with `upstream_redirect_refused`.
  */
 export function respond<R extends Forwarded>(forwarded: R): (R & WithAnswer) | Refusal {
-  const { upstreamAnswer, served, cors, limitLines, requestId } = forwarded;
+  const { upstreamAnswer, served, cors, limitLines, accepted } = forwarded;
   const { answer: plan } = served;
-  const lines: string[] = ["X-Request-ID", requestId];
+  const lines: string[] = ["X-Request-ID", accepted.requestId];
   const refusal = addUpstreamLines(lines, forwarded);
   if (refusal !== undefined) return refusal;
   if (!plan.isSharedCache) addPrivateLines(lines, upstreamAnswer.headers);

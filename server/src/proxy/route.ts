@@ -10,7 +10,7 @@ const RESERVED = "/.conduit";
  * Stage 2, route: the first path segment is the link's id; the rest is judged and forwarded byte for byte (S13).
  * Refuses with `not_ready`, `link_unknown`, `link_disabled`, `body_too_large`.
  */
-export function route(accepted: Accepted, config: ServedConfig): (Accepted & WithLink) | Refusal {
+export function route(accepted: Accepted, config: ServedConfig): WithLink | Refusal {
   if (!config.isReady) return new Refusal("not_ready", { detail: "The proxy has no configuration yet" });
   const { path } = accepted.target;
   const end = path.indexOf("/", 1);
@@ -25,7 +25,7 @@ export function route(accepted: Accepted, config: ServedConfig): (Accepted & Wit
   if (typeof accepted.bodyLength === "number" && accepted.bodyLength > link.requestBodyMaxBytes) {
     return new Refusal("body_too_large");
   }
-  return { ...accepted, served, link: served.judged, request: judgedRequest(accepted, rest) };
+  return { accepted, served, link: served.judged, request: judgedRequest(accepted, rest) };
 }
 
 function judgedRequest({ incoming, target, head, clientAddress }: Accepted, path: string): JudgedRequest {

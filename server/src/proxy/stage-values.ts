@@ -7,7 +7,7 @@ import type { UpstreamAnswer, UpstreamRequest } from "./upstream/upstream-exchan
 
 // What each stage adds to the value of the one before. Stages 4-7 add the fields of `judge/judged-request.ts`.
 
-/** Added by `accept`: a request that is well-formed HTTP. */
+/** Made by `accept`: a request that is well-formed HTTP. */
 export interface Accepted {
   readonly incoming: ProxyRequest;
   /** Ours; what the client sent under this name is never used. */
@@ -21,6 +21,7 @@ export interface Accepted {
 
 /** Added by `route`: the link, and what its policy is asked about. */
 export interface WithLink extends Routed {
+  readonly accepted: Accepted;
   readonly served: ServedLink;
 }
 
