@@ -177,7 +177,11 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const refuse = (cause: Parameters<typeof headlessRefusal>[0]) => headlessRefusal(cause, systemRandom.uuid());
   const server = createServer(proxyServerOptions(options.serverOptions));
   server.maxHeadersCount = PROXY_MAX_HEADERS_COUNT;
-  const handlers = createHttpHandlers(serve, refuse, options.bodyIdleMs);
+  const handlers = createHttpHandlers(
+    serve,
+    refuse,
+    options.bodyIdleMs === undefined ? {} : { bodyIdleMs: options.bodyIdleMs },
+  );
   for (const [event, handler] of Object.entries(handlers)) server.on(event, handler);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -9,10 +9,12 @@ import {
   PROXY_MAX_HEADERS_COUNT,
   type ProxyHttpHandlers,
   proxyServerOptions,
+  type RefuseHeadless,
 } from "./http-adapter.ts";
 import { LimitTable } from "./limit-table.ts";
 import { createConfigMetrics, createProxyMetrics } from "./metrics.ts";
 import { createPipeline } from "./pipeline.ts";
+import { recordHeadless } from "./record.ts";
 import { headlessRefusal } from "./refusal-answer.ts";
 import { createUpstreamPools } from "./upstream/pools.ts";
 import { UsageCounter } from "./usage/usage-counter.ts";
@@ -25,6 +27,8 @@ export interface DataPlaneOptions extends ConfigPlaneOptions {
   readonly registry: Registry;
   /** Addresses and networks whose `X-Forwarded-For` is believed. Default: none. */
   readonly trustedProxies?: readonly string[];
+  /** TLS ends in front of this process; said to upstreams in `Forwarded`. Default false. */
+  readonly isBehindTls?: boolean;
 }
 
 /** The data plane of one process, without its socket: `listen/proxy.ts` opens that. */
@@ -54,20 +58,25 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const usage = new UsageCounter();
   const reporter = new UsageReporter(usage, (batch) => configPlane.sendUsage(batch), random, log);
   const pools = createUpstreamPools(createUpstreamClients(options.dial));
+  const recorders = { log, metrics: createProxyMetrics(registry), usage, clock };
   const serve = createPipeline({
     config: configPlane.config,
     clientAddress: createClientAddress(options.trustedProxies ?? []),
     limits: new LimitTable(clock),
     pools,
-    recorders: { log, metrics: createProxyMetrics(registry), usage, clock },
+    recorders,
     clock,
     random,
     log,
   });
   createConfigMetrics(registry, () => configPlane.status());
+  const refuse: RefuseHeadless = (cause) => {
+    recordHeadless(cause, recorders);
+    return headlessRefusal(cause, random.uuid());
+  };
   let sweep: NodeJS.Timeout | undefined;
   return {
-    handlers: createHttpHandlers(serve, (cause) => headlessRefusal(cause, random.uuid())),
+    handlers: createHttpHandlers(serve, refuse, { isBehindTls: options.isBehindTls ?? false }),
     serverOptions: proxyServerOptions(),
     maxHeadersCount: PROXY_MAX_HEADERS_COUNT,
     async start() {

@@ -11,6 +11,7 @@ export interface ProxyRequest {
   readonly headerLines: readonly string[];
   /** Address of the TCP peer. */
   readonly peerAddress: string;
+  /** Whether the client's connection is encrypted, here or in front of us. */
   readonly isTls: boolean;
   readonly body: RequestBody;
 }
@@ -70,7 +71,7 @@ export interface AnswerEnd {
 export interface AnswerSink {
   /** True once the client has gone away: nothing can be answered. */
   readonly isGone: boolean;
-  /** Aborted once when the client goes away before the answer is complete. */
+  /** Aborted once when the client goes away before the answer is complete, or has gone already. */
   onGone(work: Abortable): void;
   /** Sends an answer that is complete already. `body` is left out for HEAD. */
   send(head: AnswerHead, body: string): Promise<AnswerEnd>;

@@ -48,8 +48,18 @@ export function proxyServerOptions(overrides: ServerOptions = {}): ServerOptions
   };
 }
 
-/** @param bodyIdleMs longest pause between bytes of a request body; default 30 s */
-export function createHttpHandlers(serve: Serve, refuse: RefuseHeadless, bodyIdleMs?: number): ProxyHttpHandlers {
+export interface HttpAdapterOptions {
+  /** TLS ends in front of this process (`--behind-tls`). Default false. */
+  readonly isBehindTls?: boolean;
+  /** Longest pause between bytes of a request body. Default 30 s. */
+  readonly bodyIdleMs?: number;
+}
+
+export function createHttpHandlers(
+  serve: Serve,
+  refuse: RefuseHeadless,
+  { isBehindTls = false, bodyIdleMs }: HttpAdapterOptions = {},
+): ProxyHttpHandlers {
   const inFlight = new WeakMap<Duplex, { readonly answer: HttpAnswer; readonly body: HttpBody }>();
   const refused = new WeakSet<Duplex>();
 
@@ -58,7 +68,7 @@ export function createHttpHandlers(serve: Serve, refuse: RefuseHeadless, bodyIdl
     const body = new HttpBody(incoming, sendContinue, bodyIdleMs);
     const answer = new HttpAnswer(incoming, response, body);
     inFlight.set(incoming.socket, { answer, body });
-    serve(requestOf(incoming, body), answer).catch(() => response.destroy());
+    serve(requestOf(incoming, body, isBehindTls), answer).catch(() => response.destroy());
   };
 
   const refuseSocket = (socket: Duplex, cause: ConduitError): void => {
@@ -95,7 +105,7 @@ export function createHttpHandlers(serve: Serve, refuse: RefuseHeadless, bodyIdl
 /** After a refusal on a connection that cannot go on. */
 const CLOSE_WITHIN_MS = 2_000;
 
-function requestOf(incoming: IncomingMessage, body: HttpBody): ProxyRequest {
+function requestOf(incoming: IncomingMessage, body: HttpBody, isBehindTls: boolean): ProxyRequest {
   const { socket } = incoming;
   return {
     method: incoming.method ?? "",
@@ -103,7 +113,7 @@ function requestOf(incoming: IncomingMessage, body: HttpBody): ProxyRequest {
     httpVersion: incoming.httpVersion,
     headerLines: incoming.rawHeaders,
     peerAddress: socket.remoteAddress ?? "",
-    isTls: isTls(socket),
+    isTls: isBehindTls || isTls(socket),
     body,
   };
 }

@@ -45,6 +45,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
 
   onGone(work: Abortable): void {
     this.#work = work;
+    if (this.isGone) work.abort();
   }
 
   /** The connection ends with this answer. */

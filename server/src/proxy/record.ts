@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { ConduitError } from "../model/errors.ts";
 import type { AnswerEnd } from "./exchange.ts";
 import type { ProxyMetrics } from "./metrics.ts";
 import type { UsageCounter } from "./usage/usage-counter.ts";
@@ -57,4 +58,12 @@ export function record(finished: FinishedRequest, { log, metrics, usage, clock }
     },
     "request",
   );
+}
+
+/** Counts bytes that never became a request: no link, no subject, only the code they were refused with. */
+export function recordHeadless({ code, kind }: ConduitError, { log, metrics, usage, clock }: Recorders): void {
+  metrics.began();
+  metrics.finished({ linkId: "", outcome: code, status: kind.http, durationMs: 0 });
+  usage.add({ link: "", subject: "", outcome: code, status: kind.http }, clock.now());
+  log.info({ status: kind.http, outcome: code }, "connection refused");
 }

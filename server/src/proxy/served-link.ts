@@ -2,12 +2,12 @@ import type { JudgedLink } from "../judge/judged-link.ts";
 import type { Link } from "../model/link.ts";
 import type { LinkToken } from "../model/link-token.ts";
 import type { SecretText } from "../model/secret-text.ts";
-import type { UpstreamOrigin } from "../outbound/upstream-client.ts";
 import type { RevocationIndex } from "../policy/revocation.ts";
 import { type AnswerPlan, compileAnswerPlan } from "./answer-plan.ts";
 import { type AttachPlan, compileAttachPlan } from "./attach-plan.ts";
 import { type CorsPlan, compileCors } from "./cors-plan.ts";
 import { HiddenCredential } from "./hidden-credential.ts";
+import { type UpstreamTarget, upstreamTarget } from "./upstream/pools.ts";
 import type { UpstreamTimeouts } from "./upstream/upstream-exchange.ts";
 
 /** A link with everything read that the stages need. Never changed: a change of anything in it makes a new one (R3). */
@@ -16,7 +16,7 @@ export interface ServedLink {
   readonly cors: CorsPlan;
   readonly attach: AttachPlan;
   readonly answer: AnswerPlan;
-  readonly target: UpstreamOrigin;
+  readonly target: UpstreamTarget;
   readonly timeouts: UpstreamTimeouts;
 }
 
@@ -53,7 +53,7 @@ export function compileServedLink(
   };
 }
 
-function targetOf({ upstream }: Link): UpstreamOrigin {
+function targetOf({ upstream }: Link): UpstreamTarget {
   const { allowPrivate, connectTimeoutMs } = upstream;
-  return { origin: new URL(upstream.baseUrl).origin, allowPrivate, connectTimeoutMs };
+  return upstreamTarget({ origin: new URL(upstream.baseUrl).origin, allowPrivate, connectTimeoutMs });
 }

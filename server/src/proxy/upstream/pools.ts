@@ -1,9 +1,20 @@
 import type { CreateUpstreamClient, UpstreamOrigin } from "../../outbound/upstream-client.ts";
 import { UpstreamPool } from "./pool.ts";
 
+/** A target and the text that tells it from others, made once per link. */
+export interface UpstreamTarget extends UpstreamOrigin {
+  readonly key: string;
+}
+
+/** A link without `allow_private` must not ride on the connection of one that has it: the key holds all that matters. */
+export const upstreamTarget = (origin: UpstreamOrigin): UpstreamTarget => ({
+  ...origin,
+  key: `${origin.origin} ${origin.allowPrivate} ${origin.connectTimeoutMs}`,
+});
+
 /** The pools of all upstreams, by target. */
 export interface UpstreamPools {
-  of(target: UpstreamOrigin): UpstreamPool;
+  of(target: UpstreamTarget): UpstreamPool;
   /** Forgets pools without connections; called now and then, since links come and go. */
   sweep(): void;
   /** Ends every connection. */
@@ -15,12 +26,10 @@ export function createUpstreamPools(create: CreateUpstreamClient, socketsMax?: n
   const pools = new Map<string, UpstreamPool>();
   return {
     of(target) {
-      // A link without `allow_private` must not ride on the connection of one that has it.
-      const key = `${target.origin} ${target.allowPrivate} ${target.connectTimeoutMs}`;
-      const known = pools.get(key);
+      const known = pools.get(target.key);
       if (known !== undefined) return known;
       const pool = new UpstreamPool(target, create, socketsMax);
-      pools.set(key, pool);
+      pools.set(target.key, pool);
       return pool;
     },
     sweep() {
