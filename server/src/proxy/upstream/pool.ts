@@ -48,6 +48,14 @@ export class UpstreamPool {
   }
 
   /**
+   * As `take`, but with a connection of its own if one may be opened: for the second try, since what closed one idle
+   * connection (the upstream's restart) has likely closed them all.
+   */
+  takeNew(): PoolSlot | undefined {
+    return this.#slots.size < this.#socketsMax ? this.#open() : this.take();
+  }
+
+  /**
    * The next slot that becomes free, first come, first served. Rejects with `upstream_overloaded` when too many wait, or
    * when none is free within the connect timeout.
    */

@@ -78,7 +78,7 @@ export class UpstreamExchange implements UpstreamHandler, AnswerBody {
   }
 
   #begin(): void {
-    const slot = this.#pool.take();
+    const slot = this.#isRetry ? this.#pool.takeNew() : this.#pool.take();
     if (slot !== undefined) {
       this.#dispatch(slot);
       return;
