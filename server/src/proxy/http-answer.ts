@@ -59,7 +59,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   }
 
   send(head: AnswerHead, body: string): Promise<AnswerEnd> {
-    this.#sentBytes = body.length;
+    this.#sentBytes = Buffer.byteLength(body);
     const response = this.#response;
     const unread = this.#unreadBody();
     if (unread === "none") {
