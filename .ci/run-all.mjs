@@ -30,7 +30,7 @@ const tests = (name, budgetS, projects, needs, env = {}, exclude = []) => ({
 const ON_PGLITE = { CONDUIT_TEST_DATABASE: "pglite" };
 const ON_POSTGRES = { CONDUIT_TEST_DATABASE: "postgres" };
 /** `conduit dev` has no other database than PGlite. */
-const OF_DEV = "test/e2e/dev*.test.ts";
+const OF_DEV = ["test/e2e/dev*.test.ts", "test/e2e/seeds.test.ts"];
 
 const STEPS = [
   command("format and lint", 15, ["biome", "check", "--error-on-warnings", "."]),
@@ -40,14 +40,12 @@ const STEPS = [
   tests("unit and sdk tests", 240, ["unit", "sdk"]),
   command("sdk package", 60, ["npm", "run", "--silent", "check", "-w", "sdk"], "sdk/build/*.mjs"),
   tests("e2e on PGlite", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_PGLITE),
-  tests("e2e on PostgreSQL", 90, ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, [OF_DEV]),
+  tests("e2e on PostgreSQL", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_DEV),
   tests("sdk on Deno and Bun", 60, ["runtimes"], "test/runtimes/**/*.test.ts"),
+  tests("other clients", 60, ["interop"], "test/interop/**/*.test.ts"),
   tests("Chromium", 60, ["browser"], "test/browser/**/*.test.{ts,tsx}"),
 ];
-const FULL_STEPS = [
-  tests("other clients and servers", 600, ["interop"], "test/interop/**/*.test.ts"),
-  tests("faults", 1200, ["faults"], "test/faults/**/*.test.ts"),
-];
+const FULL_STEPS = [tests("faults", 1200, ["faults"], "test/faults/**/*.test.ts")];
 
 /** What decides about the outcome is in the repository, not in the caller's environment. */
 function cleanEnvironment() {

@@ -20,7 +20,9 @@ export function createLog(format: "json" | "text", level = "info"): Log {
 function toText(line: string): string {
   const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>;
   const name = pino.levels.labels[Number(level)] ?? "info";
-  const fields = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const fields = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   const cause = err === undefined ? [] : [`error=${JSON.stringify((err as { message?: string }).message)}`];
   return `${[String(time).slice(11, 19), name, msg, ...fields, ...cause].join(" ")}\n`;
 }

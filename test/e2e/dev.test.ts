@@ -4,26 +4,33 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { promisify } from "node:util";
 import jwt from "jsonwebtoken";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { startConduit } from "../support/conduit.ts";
-import { type DevFile, runConduit } from "../support/conduit-process.ts";
+import { type ConduitProcess, type DevFile, runConduit } from "../support/conduit-process.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
 
-const sign = (dev: DevFile) =>
-  jwt.sign({ sub: "123", email: "ada@example.com", iss: dev.iss }, dev.hs256_secret, { expiresIn: "5m" });
+const sign = (dev: DevFile, sub = "123") =>
+  jwt.sign({ sub, email: "ada@example.com", iss: dev.iss }, dev.hs256_secret, { expiresIn: "5m" });
 
-const call = (dev: DevFile, path: string, init: RequestInit = {}) =>
+const call = (dev: DevFile, path: string, init: RequestInit = {}, sub = "123") =>
   fetch(`${dev.proxy_url}/${dev.link_id}${path}`, {
     ...init,
-    headers: { "X-Access-Token": dev.link_token, Authorization: `Bearer ${sign(dev)}`, ...init.headers },
+    headers: { "X-Access-Token": dev.link_token, Authorization: `Bearer ${sign(dev, sub)}`, ...init.headers },
   });
+
+/** Started once for the tests that only look; each of them is another user, so that no limit joins them. */
+let shared: ConduitProcess;
+
+beforeAll(async () => {
+  shared = await startConduit("dev");
+}, 90_000);
 
 describe("a first start", () => {
   test("prints four commands under a screen that do what they say when pasted", async () => {
-    const conduit = await startConduit("dev");
+    const conduit = shared;
     const lines = conduit.stdout.split("\n");
     expect(lines.length).toBeLessThanOrEqual(24);
     const results: string[] = [];
@@ -39,7 +46,7 @@ describe("a first start", () => {
   });
 
   test("writes dev.json and the master key for the owner's eyes only, and says nothing secret but the demo's own", async () => {
-    const conduit = await startConduit("dev");
+    const conduit = shared;
     const { dev } = conduit;
     for (const file of ["dev.json", "master.key"])
       expect(statSync(join(conduit.dataDir, file)).mode & 0o777).toBe(0o600);
@@ -52,8 +59,8 @@ describe("a first start", () => {
   });
 
   test("answers on the admin port: alive, ready, metrics", async () => {
-    const { dev } = await startConduit("dev");
-    await call(dev, "/api/users/123/x");
+    const { dev } = shared;
+    await call(dev, "/api/users/metrics-user/x", {}, "metrics-user");
     const bodies = await Promise.all(
       ["/healthz", "/readyz", "/metrics"].map(async (path) => {
         const response = await fetch(dev.admin_url + path);
@@ -65,9 +72,9 @@ describe("a first start", () => {
   });
 
   test("streams server-sent events as they come", async () => {
-    const { dev } = await startConduit("dev");
+    const { dev } = shared;
     const controller = new AbortController();
-    const response = await call(dev, "/events", { signal: controller.signal });
+    const response = await call(dev, "/events", { signal: controller.signal }, "events-user");
     expect(response.headers.get("content-type")).toBe("text/event-stream");
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     expect((await reader?.read())?.value).toContain("event: tick");
@@ -132,7 +139,7 @@ describe("a second start", () => {
   });
 
   test("on the same data directory at the same time is refused with exit code 3, and harms nothing", async () => {
-    const conduit = await startConduit("dev");
+    const conduit = shared;
     const refused = await runConduit([
       "dev",
       "--data-dir",
@@ -147,11 +154,11 @@ describe("a second start", () => {
       "0",
     ]);
     expect([refused.exit, refused.stderr]).toEqual([3, expect.stringContaining("in use")]);
-    expect((await call(conduit.dev, "/api/users/123/x")).status).toBe(200);
+    expect((await call(conduit.dev, "/api/users/still-served/x", {}, "still-served")).status).toBe(200);
   });
 
   test("on a port in use is refused with exit code 3, naming the flag", async () => {
-    const { dev } = await startConduit("dev");
+    const { dev } = shared;
     const { port } = new URL(dev.proxy_url);
     const dataDir = makeTmpDir("conduit-port-").path;
     const refused = await runConduit([
@@ -174,9 +181,9 @@ describe("a second start", () => {
 
 describe("usage", () => {
   test("requests are counted by link, subject and outcome", async () => {
-    const { dev } = await startConduit("dev");
-    await call(dev, "/api/users/123/x");
-    await call(dev, "/api/users/456/x");
+    const { dev } = shared;
+    await call(dev, "/api/users/counted/x", {}, "counted");
+    await call(dev, "/api/users/456/x", {}, "counted");
     const list = async () => {
       const response = await fetch(`${dev.control_url}/conduit.v1.UsageService/ListUsage`, {
         method: "POST",
@@ -184,12 +191,13 @@ describe("usage", () => {
         body: JSON.stringify({ parent: dev.project }),
       });
       const { usageRollups = [] } = (await response.json()) as { usageRollups?: Array<Record<string, unknown>> };
-      return usageRollups.length >= 2 ? usageRollups : undefined;
+      const rows = usageRollups.filter(({ subject }) => subject === "counted");
+      return rows.length >= 2 ? rows : undefined;
     };
     const rows = await until("two rows of usage", list);
     expect(rows.map(({ link, subject, outcome, requests }) => [link, subject, outcome, requests]).sort()).toEqual([
-      [dev.link, "123", "ok", "1"],
-      [dev.link, "123", "rule_denied", "1"],
+      [dev.link, "counted", "ok", "1"],
+      [dev.link, "counted", "rule_denied", "1"],
     ]);
   });
 });

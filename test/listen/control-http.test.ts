@@ -9,6 +9,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { expect, onTestFinished, test } from "vitest";
 import { type ControlHttpOptions, listenControlHttp } from "../../server/src/listen/control-http.ts";
 import { ConduitError } from "../../server/src/model/errors.ts";
+import { systemRandom } from "../../server/src/random.ts";
 import { until } from "../support/until.ts";
 import { apiFixture, GOOD, silentLog } from "./fixture.ts";
 
@@ -18,7 +19,14 @@ const MINT = "/conduit.v1.TokenService/MintToken";
 async function start(options: Partial<ControlHttpOptions> = {}) {
   const fixture = apiFixture();
   const { api, health } = fixture;
-  const base = { host: "127.0.0.1", port: 0, routes: [], hostNames: ["api.example"], log: silentLog };
+  const base = {
+    host: "127.0.0.1",
+    port: 0,
+    routes: [],
+    hostNames: ["api.example"],
+    log: silentLog,
+    random: systemRandom,
+  };
   const listener = await listenControlHttp({ ...base, api, health, ...options });
   const { port } = listener.address;
   const url = `http://127.0.0.1:${port}`;
@@ -72,6 +80,27 @@ test("plain JSON by hand works, and an error is Connect JSON", async () => {
   const refused = await post(MINT, { subject: "alice" }, {});
   expect(refused.status).toBe(401);
   expect(await refused.json()).toMatchObject({ code: "unauthenticated" });
+});
+
+test("an error about JSON that cannot be read names the field and never quotes what was sent", async () => {
+  const { post, minted } = await start();
+  const bodies = [
+    '{"subject":12345678901}',
+    '{"subject":"hunter2',
+    '"hunter2"',
+    '{"links":{"hunter2":1}}',
+    '{"lifetime":"hunter2"}',
+  ];
+  const answers = await Promise.all(bodies.map((body) => post(MINT, body)));
+  const texts = await Promise.all(answers.map((answer) => answer.text()));
+  expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400]);
+  expect(texts[0]).toContain("MintTokenRequest.subject");
+  expect(texts[1]).toContain("not JSON of the method's request");
+  for (const text of texts) {
+    expect(text).not.toMatch(/hunter2|12345678901/);
+    expect(text).toContain('"reason":"FIELD_INVALID"');
+  }
+  expect(minted).toEqual([]);
 });
 
 test("without a credential, malformed bodies and invented methods are unauthenticated too", async () => {

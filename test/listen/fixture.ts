@@ -15,6 +15,7 @@ import {
 import { ErrorInfoSchema } from "@conduit-link/proto/google/rpc/error_details_pb";
 import { Code, ConnectError, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { pino } from "pino";
+import { toConnectError } from "../../server/src/control/error-mapping.ts";
 import type { Api } from "../../server/src/listen/api.ts";
 import { createHealth } from "../../server/src/listen/health.ts";
 import { withEncoding } from "../../server/src/model/encoded-message.ts";
@@ -114,7 +115,7 @@ export function apiFixture(): ApiFixture {
     { service: ConfigService, implementation: config },
   ];
   return {
-    api: { services, interceptors: [tellConduitErrors], gate, authenticate },
+    api: { services, interceptors: [tellConduitErrors], gate, authenticate, describe: toConnectError },
     health: createHealth(services.map(({ service }) => service.typeName)),
     minted,
     endedStreams,

@@ -1,5 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
-import type { HandlerContext, Interceptor } from "@connectrpc/connect";
+import type { ConnectError, HandlerContext, Interceptor } from "@connectrpc/connect";
+import type { ConduitError } from "../model/errors.ts";
 
 /** A service and its implementation: connect's `Partial<ServiceImpl<typeof service>>`, checked where it is written. */
 export interface ServiceMount {
@@ -20,6 +21,8 @@ export interface Api {
    * called (`unknown-method.ts`). Absent = strangers are told what is unknown.
    */
   readonly authenticate?: (header: Headers) => Promise<unknown>;
+  /** The form in which clients are told of a failure, for those that listeners find themselves. */
+  readonly describe: (error: ConduitError, requestId: string) => ConnectError;
 }
 
 /** Longest request message (contract.md 8). */

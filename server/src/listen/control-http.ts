@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import { isLoopbackHost } from "../model/address.ts";
 import { encodingOf } from "../model/encoded-message.ts";
 import type { PlainAnswer, PlainRoute } from "../model/plain-http.ts";
+import type { Random } from "../random.ts";
 import { type HostRule, judgeHost } from "./allowed-host.ts";
 import { ANSWER_MAX_BYTES, type Api, REQUEST_MAX_BYTES } from "./api.ts";
 import { callBounds, stoppingReason } from "./call-bounds.ts";
@@ -16,6 +17,7 @@ import { answerPlain, sendPlain } from "./plain-route.ts";
 import type { Listener } from "./port.ts";
 import { errorAfterCredential, unknownMethod } from "./unknown-method.ts";
 import { guardUnreadBody } from "./unread-body.ts";
+import { hideUnreadableJson } from "./unreadable-json.ts";
 
 export interface ControlHttpOptions {
   readonly host: string;
@@ -29,6 +31,7 @@ export interface ControlHttpOptions {
   readonly hostNames: readonly string[];
   readonly tls?: TlsMaterial | undefined;
   readonly log: Log;
+  readonly random: Random;
 }
 
 /** Clocks and sizes of the parser. A whole request must arrive within the deadline of a unary call. */
@@ -63,7 +66,11 @@ export async function listenControlHttp(options: ControlHttpOptions): Promise<Li
     flag: "http-port",
     tls,
     serverOptions: SERVER_OPTIONS,
-    handlers: { request: guardUnreadBody(controlHandler(options, stopping.signal)) },
+    handlers: {
+      request: guardUnreadBody(
+        hideUnreadableJson(controlHandler(options, stopping.signal), options.api.describe, options.random),
+      ),
+    },
     onDrain: () => stopping.abort(stoppingReason()),
   });
 }

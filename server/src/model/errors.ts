@@ -103,10 +103,20 @@ export const ERRORS = {
   token_claim_invalid: kind(401, "unauthenticated", "Invalid claim", "A claim of the token has a wrong type or value"),
   token_revoked: kind(401, "unauthenticated", "Token revoked", "The token was revoked: sign in again"),
 
-  rule_denied: kind(403, "permission_denied", "Denied", "No rule of this link allows this method and path for this user"),
+  rule_denied: kind(
+    403,
+    "permission_denied",
+    "Denied",
+    "No rule of this link allows this method and path for this user",
+  ),
   insufficient_scope: kind(403, "permission_denied", "Insufficient scope", "The token lacks a scope this link demands"),
   origin_denied: kind(403, "permission_denied", "Origin denied", "This access token may not be used from this origin"),
-  address_denied: kind(403, "permission_denied", "Address denied", "This access token may not be used from this address"),
+  address_denied: kind(
+    403,
+    "permission_denied",
+    "Address denied",
+    "This access token may not be used from this address",
+  ),
   csrf_rejected: kind(
     403,
     "permission_denied",
@@ -202,7 +212,12 @@ export const ERRORS = {
   resource_not_found: kind(404, "not_found", "Not found", "There is no such resource, or it is not yours"),
   resource_exists: kind(409, "already_exists", "Exists", "The id is taken: choose another"),
   field_invalid: kind(400, "invalid_argument", "Invalid field", "A field of the request is wrong"),
-  etag_mismatch: kind(409, "aborted", "Changed meanwhile", "The resource changed since its etag was read: read it again"),
+  etag_mismatch: kind(
+    409,
+    "aborted",
+    "Changed meanwhile",
+    "The resource changed since its etag was read: read it again",
+  ),
   page_token_invalid: kind(
     400,
     "invalid_argument",
@@ -229,7 +244,13 @@ export const ERRORS = {
     "The database cannot be reached; nothing was changed",
     true,
   ),
-  deadline_exceeded: kind(504, "deadline_exceeded", "Deadline exceeded", "The call took longer than its deadline", true),
+  deadline_exceeded: kind(
+    504,
+    "deadline_exceeded",
+    "Deadline exceeded",
+    "The call took longer than its deadline",
+    true,
+  ),
   call_too_large: kind(413, "resource_exhausted", "Call too large", "The message is larger than 1 MiB"),
   internal: kind(500, "internal", "Internal error", "A fault of ours; the request id joins it to the log"),
 } as const satisfies Record<string, ErrorKind>;

@@ -3,6 +3,7 @@ import { systemClock } from "../clock.ts";
 import { openFleet } from "../config-log/fleet.ts";
 import { type ConfigHub, createConfigHub } from "../config-log/hub.ts";
 import { type Control, createControl } from "../control/control.ts";
+import { toConnectError } from "../control/error-mapping.ts";
 import { listenControlHttp } from "../listen/control-http.ts";
 import { listenGrpc } from "../listen/grpc.ts";
 import { createHealth } from "../listen/health.ts";
@@ -83,11 +84,12 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
     interceptors: control.interceptors,
     gate: control.gate,
     authenticate: control.authenticate,
+    describe: toConnectError,
   };
   const shared = { host, tls, api, health, log };
   const hostNames = options.publicUrl === undefined ? [] : [new URL(options.publicUrl).hostname];
   const routes = [control.jwksRoute, laterRoutes(options.routes)];
-  const http = await listenControlHttp({ ...shared, port: options.httpPort, routes, hostNames });
+  const http = await listenControlHttp({ ...shared, random: systemRandom, port: options.httpPort, routes, hostNames });
   endings.push(() => http.drain());
   const grpcOptions = { ...shared, port: options.grpcPort, reflection: options.reflection, clock: systemClock };
   const grpc = await listenGrpc(grpcOptions);
