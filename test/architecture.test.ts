@@ -96,14 +96,14 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
     "a client of the API and of the SDK like any other",
   ],
   ["sdk/src", [], "zero dependencies, no protobuf, no Node: it runs everywhere"],
-  ["sdk/src/server", ["sdk/src", "jose"], "jose is an optional peer of the helpers that sign and verify"],
+  ["sdk/src/server", ["sdk/src"], "no dependencies: WebCrypto signs and verifies"],
 ];
 
 /** What may be imported from few places only. */
 const IMPORTED_ONLY_BY: readonly (readonly [target: string, by: readonly string[], why: string])[] = [
   [`${SERVER}/run`, [`${SERVER}/main.ts`], "the one place where the planes meet"],
   [`${SERVER}/wire`, at("control", "config-log", "proxy/config", "run"), "messages stay at the edges"],
-  ["sdk/src/server", at("cli", "run"), "the core stays small and free of jose; run signs the demo user's tokens"],
+  ["sdk/src/server", at("cli", "run"), "the core stays small; run signs the demo user's tokens"],
   [`${SERVER}/settings.ts`, at("main.ts", "run", "cli"), "settings are passed on as values"],
 ];
 
