@@ -19,6 +19,7 @@ import {
   proxyServerOptions,
 } from "../../server/src/proxy/http-adapter.ts";
 import { LimitTable } from "../../server/src/proxy/limit-table.ts";
+import { LiveAnswers } from "../../server/src/proxy/live-answers.ts";
 import { createProxyMetrics } from "../../server/src/proxy/metrics.ts";
 import { createPipeline } from "../../server/src/proxy/pipeline.ts";
 import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
@@ -56,6 +57,7 @@ const serve = createPipeline({
   clientAddress: createClientAddress([]),
   limits: new LimitTable(clock),
   pools: createUpstreamPools(createUpstreamClients(dial)),
+  live: new LiveAnswers(),
   recorders: { log, metrics: createProxyMetrics(new Registry()), usage: new UsageCounter(), clock },
   clock,
   random,

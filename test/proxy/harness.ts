@@ -25,6 +25,7 @@ import {
   proxyServerOptions,
 } from "../../server/src/proxy/http-adapter.ts";
 import { LimitTable } from "../../server/src/proxy/limit-table.ts";
+import { LiveAnswers } from "../../server/src/proxy/live-answers.ts";
 import { createProxyMetrics } from "../../server/src/proxy/metrics.ts";
 import { createPipeline } from "../../server/src/proxy/pipeline.ts";
 import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
@@ -125,6 +126,8 @@ export interface TestProxy {
   readonly logLines: string[];
   readonly usage: UsageCounter;
   readonly registry: Registry;
+  /** As at a stop: event streams end. */
+  drain(): void;
   /** fetch with both credentials. */
   call(path: string, init?: RequestInit): Promise<Response>;
   /** Puts resources in force, as a change of the configuration does. */
@@ -166,11 +169,13 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const registry = new Registry();
   const dial = createDialer(createResolver({ clock: systemClock }));
   const pools = createUpstreamPools(createUpstreamClients(dial), options.socketsMax);
+  const live = new LiveAnswers();
   const serve = createPipeline({
     config: links,
     clientAddress: createClientAddress(options.trustedProxies ?? []),
     limits: new LimitTable(clock),
     pools,
+    live,
     recorders: { log, metrics: createProxyMetrics(registry), usage, clock },
     ...{ clock, random: systemRandom, log },
   });
@@ -198,7 +203,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
     if (!headers.has("authorization")) headers.set("authorization", `Bearer ${userToken()}`);
     return fetch(url + path, { redirect: "manual", ...init, headers });
   };
-  return { port, url, links, logLines, usage, registry, call, put };
+  return { port, url, links, logLines, usage, registry, drain: () => live.finishAll("draining"), call, put };
 }
 
 /** Writes bytes to a port and resolves with everything that came back when the other side closes. */

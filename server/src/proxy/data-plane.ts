@@ -12,6 +12,7 @@ import {
   type RefuseHeadless,
 } from "./http-adapter.ts";
 import { LimitTable } from "./limit-table.ts";
+import { LiveAnswers } from "./live-answers.ts";
 import { createConfigMetrics, createProxyMetrics } from "./metrics.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recordHeadless } from "./record.ts";
@@ -44,6 +45,8 @@ export interface DataPlane {
   /** Whether there is one. */
   isReady(): boolean;
   status(): ConfigStatus;
+  /** When draining begins: ends event streams, which would never end by themselves. */
+  drain(): void;
   /** After the listener has drained: reports the last counts, keeps the configuration on disk, closes every connection. */
   stop(): Promise<void>;
 }
@@ -58,12 +61,14 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const usage = new UsageCounter();
   const reporter = new UsageReporter(usage, (batch) => configPlane.sendUsage(batch), random, log);
   const pools = createUpstreamPools(createUpstreamClients(options.dial));
+  const live = new LiveAnswers();
   const recorders = { log, metrics: createProxyMetrics(registry), usage, clock };
   const serve = createPipeline({
     config: configPlane.config,
     clientAddress: createClientAddress(options.trustedProxies ?? []),
     limits: new LimitTable(clock),
     pools,
+    live,
     recorders,
     clock,
     random,
@@ -87,6 +92,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     whenReady: () => configPlane.whenReady(),
     isReady: () => configPlane.config.isReady,
     status: () => configPlane.status(),
+    drain: () => live.finishAll("draining"),
     async stop() {
       clearInterval(sweep);
       await reporter.stop();

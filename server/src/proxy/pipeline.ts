@@ -13,6 +13,7 @@ import type { Serve } from "./http-adapter.ts";
 import { limit } from "./limit.ts";
 import type { LimitTable } from "./limit-table.ts";
 import { linkToken } from "./link-token.ts";
+import type { LiveAnswers } from "./live-answers.ts";
 import {
   beginProgress,
   finishedOf,
@@ -37,6 +38,7 @@ export interface PipelineParts {
   readonly clientAddress: ClientAddress;
   readonly limits: LimitTable;
   readonly pools: UpstreamPools;
+  readonly live: LiveAnswers;
   readonly recorders: Recorders;
   readonly clock: Clock;
   readonly random: Random;
@@ -98,5 +100,5 @@ async function serve(progress: Progress, parts: PipelineParts): Promise<AnswerEn
     return await refuse(progress, responded);
   }
   progress.status = responded.answer.status;
-  return await progress.sink.stream(responded.answer, responded.upstreamAnswer.body);
+  return await progress.sink.stream(responded.answer, parts.live.watch(responded.upstreamAnswer));
 }

@@ -18,6 +18,8 @@ export interface DataPlaneSettings {
   readonly tls: TlsMaterial | undefined;
   readonly dataDir: string;
   readonly trustedProxies: readonly string[];
+  /** TLS ends in front of this process: told to upstreams in `Forwarded`. Default false. */
+  readonly isBehindTls?: boolean;
   readonly credential: SecretText;
   readonly controls: readonly ControlAddress[];
   readonly log: Log;
@@ -37,14 +39,17 @@ export interface RunningDataPlane {
 export async function startDataPlane(settings: DataPlaneSettings): Promise<RunningDataPlane> {
   const effects = { clock: systemClock, random: systemRandom, log: settings.log };
   const dial = createDialer(createResolver({ clock: systemClock }));
-  const { dataDir, trustedProxies, credential, controls, registry } = settings;
+  const { dataDir, trustedProxies, isBehindTls = false, credential, controls, registry } = settings;
   const plane = createDataPlane({
     ...{ ...effects, dial, fetchJson: createFetchJson(dial), proxyVersion: VERSION },
-    ...{ dataDir, trustedProxies, credential, controls, registry },
+    ...{ dataDir, trustedProxies, isBehindTls, credential, controls, registry },
   });
   const { handlers, serverOptions, maxHeadersCount } = plane;
   const { host, port, tls } = settings;
-  const listener = await listenProxy({ host, port, tls, handlers, serverOptions, maxHeadersCount });
+  const listener = await listenProxy({
+    ...{ host, port, tls, handlers, serverOptions, maxHeadersCount },
+    onDrain: plane.drain,
+  });
   await plane.start();
   const stop = async () => {
     await listener.drain();

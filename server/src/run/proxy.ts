@@ -35,6 +35,7 @@ export async function runProxy(settings: ProxySettings, output: Output): Promise
   const running = await startDataPlane({
     ...{ host, dataDir, trustedProxies, credential, controls, log, registry },
     port: settings.proxyPort,
+    isBehindTls: settings.behindTls,
     tls: readTls(settings.tls),
   });
   let isStopping = false;
