@@ -53,6 +53,7 @@ export const benchLink = (baseUrl: string): Link => ({
   sharedCache: false,
   sendForwarded: false,
   allowedRedirectOrigins: [],
+  scanResponseBodies: false,
 });
 
 export const benchLinkToken = (text: string): LinkToken => ({

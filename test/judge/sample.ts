@@ -96,6 +96,7 @@ export const sampleLink = (change: Partial<Link> = {}): Link => ({
   sharedCache: false,
   sendForwarded: false,
   allowedRedirectOrigins: [],
+  scanResponseBodies: false,
   ...change,
 });
 

@@ -94,6 +94,7 @@ export function linkOf(baseUrl: string, { upstream, ...changes }: LinkChanges = 
     sharedCache: false,
     sendForwarded: false,
     allowedRedirectOrigins: [],
+    scanResponseBodies: false,
     ...changes,
   };
 }

@@ -48,6 +48,7 @@ export const linkSpec = (changes: Partial<Omit<Link, "name">> = {}): Omit<Link, 
   sharedCache: false,
   sendForwarded: false,
   allowedRedirectOrigins: [],
+  scanResponseBodies: false,
   ...changes,
 });
 

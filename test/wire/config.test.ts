@@ -46,6 +46,10 @@ const link: Link = {
   rules: [
     { effect: "DENY", methods: ["GET"], path: "/x/*", query: { zz: "1", a: "2" }, claims: [], message: "no" },
     { effect: "ALLOW", methods: [], path: "/**", query: {}, claims: [], message: "" },
+    {
+      ...{ effect: "ALLOW", methods: [], path: "/me/**", query: {}, claims: [], message: "" },
+      rewrite: { prefix: "/me", replacement: "/users/{jwt.sub}" },
+    },
   ],
   claimHeaders: IDENTITY_HEADERS,
   forwardUserToken: "X-Token",
@@ -60,6 +64,7 @@ const link: Link = {
   sharedCache: true,
   sendForwarded: true,
   allowedRedirectOrigins: ["https://b.example"],
+  scanResponseBodies: true,
 };
 const hs256: Issuer = {
   name: "projects/demo/issuers/x",

@@ -11,7 +11,12 @@ export function judgeRules<R extends Routed & WithUser & WithRevocation>(routed:
   // The upstream must not read another path than the one the rules are asked about.
   if (isAmbiguousPath(request.path, link.link.allowAmbiguousPaths)) return new Refusal("path_ambiguous");
   const verdict = matchRules(link.rules(), { ...request, claims: user?.claims });
-  return verdict.isAllowed ? { ...routed, ruleIndex: verdict.ruleIndex } : denial(routed, verdict);
+  if (!verdict.isAllowed) return denial(routed, verdict);
+  const { ruleIndex, rewritten } = verdict;
+  if (rewritten === undefined) return { ...routed, ruleIndex, forward: { path: request.path, rewritten } };
+  // The rewritten path is what the upstream reads: judged like one that was sent so.
+  if (isAmbiguousPath(rewritten.path, false)) return new Refusal("path_ambiguous");
+  return { ...routed, ruleIndex, forward: { path: rewritten.path, rewritten } };
 }
 
 function denial({ link, user }: Routed & WithUser, verdict: RuleVerdict & { isAllowed: false }): Refusal {

@@ -1,5 +1,6 @@
 import type { Claims } from "../model/claims.ts";
 import type { Issuer } from "../model/issuer.ts";
+import type { RewrittenPath } from "../policy/rewrite.ts";
 import type { JudgedLink } from "./judged-link.ts";
 
 /** A request as the verdict sees it: plain values, made by the proxy, `VerifyToken` or `explain`. */
@@ -53,7 +54,14 @@ export interface WithRevocation {
   readonly notRevokedAtMs: number;
 }
 
-/** Added by `authorize`: place in the link's list of the rule that allows. */
+/** Added by `authorize`. */
 export interface WithRule {
+  /** Place in the link's list of the rule that allows. */
   readonly ruleIndex: number;
+  /** The path to forward below the base URL's, byte for byte. */
+  readonly forward: {
+    readonly path: string;
+    /** Undefined = it is the path that was sent. */
+    readonly rewritten: RewrittenPath | undefined;
+  };
 }

@@ -30,6 +30,8 @@ export interface Link {
   readonly sendForwarded: boolean;
   /** Origins outside the base URL that `Location` may name. */
   readonly allowedRedirectOrigins: readonly string[];
+  /** Look for the injected credentials in answers' bodies too. */
+  readonly scanResponseBodies: boolean;
 }
 
 /** Whether a credential must be sent: OPTIONAL = absent is fine, a wrong one is refused; OFF = not looked at. */
@@ -68,6 +70,16 @@ export interface Rule {
   readonly claims: readonly ClaimCondition[];
   /** Public text of a refusal by this rule; "" = the usual one. */
   readonly message: string;
+  /** Allow rules only. */
+  readonly rewrite?: Rewrite;
+}
+
+/** Another beginning for a path that a rule allows (`policy/rewrite.ts`). */
+export interface Rewrite {
+  /** Leading segments of the rule's path; `/` = none. */
+  readonly prefix: string;
+  /** What stands there instead: literals and `{jwt.<claim>}`; `/` = nothing. */
+  readonly replacement: string;
 }
 
 export interface ClaimHeader {

@@ -1,9 +1,10 @@
 import type { FieldViolation } from "../model/errors.ts";
 import type { Issuer } from "../model/issuer.ts";
-import type { Link } from "../model/link.ts";
+import type { Link, Rule } from "../model/link.ts";
 import { compileCondition } from "./claims.ts";
 import { compileLimit } from "./limit.ts";
 import { namesClaim, parsePathTemplate } from "./path-template.ts";
+import { compileRewrite } from "./rewrite.ts";
 import { sentHeaderViolations } from "./sent-header-check.ts";
 import { baseUrlProblem, originProblem } from "./url-check.ts";
 
@@ -97,10 +98,27 @@ function ruleViolations({ rules, allowAmbiguousPaths }: Link): readonly (FieldVi
     return [
       violation(`rules[${at}].path`, "problem" in template ? template.problem : undefined),
       violation(`rules[${at}].path`, neverMatches ? "must not hold `;` without allow_ambiguous_paths" : undefined),
+      ...rewriteViolations(rule, at, allowAmbiguousPaths),
       violation(`rules[${at}].methods`, method === undefined ? undefined : `${method} is never forwarded`),
       ...rule.claims.map((condition, claimAt) => claimViolation(`rules[${at}].claims[${claimAt}]`, condition)),
     ];
   });
+}
+
+function rewriteViolations(
+  { rewrite, path, effect }: Rule,
+  at: number,
+  allowAmbiguousPaths: boolean,
+): readonly (FieldViolation | undefined)[] {
+  if (rewrite === undefined) return [];
+  const field = `rules[${at}].rewrite`;
+  if (effect === "DENY") return [violation(field, "must not be set on a deny rule: it forwards nothing")];
+  // Which segments are replaced depends on where an upstream sees them end.
+  if (allowAmbiguousPaths) return [violation(field, "must not be set on a link with allow_ambiguous_paths")];
+  const template = parsePathTemplate(path);
+  const compiled = "value" in template ? compileRewrite(rewrite, template.value) : undefined;
+  const isFaulty = compiled !== undefined && "problem" in compiled;
+  return isFaulty ? [violation(`${field}.${compiled.field}`, compiled.problem)] : [];
 }
 
 /** Where an upstream may read a path otherwise, "only your own" and "not this" cannot be promised. */

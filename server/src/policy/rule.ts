@@ -1,10 +1,11 @@
 import type { Claims } from "../model/claims.ts";
 import { invalidFields } from "../model/errors.ts";
-import type { Rule } from "../model/link.ts";
+import type { Rewrite, Rule } from "../model/link.ts";
 import { type CompiledCondition, compileCondition, judgeCondition } from "./claims.ts";
 import { decodeSegment } from "./path-ambiguity.ts";
-import { parsePathTemplate } from "./path-template.ts";
+import { type PathTemplate, parsePathTemplate } from "./path-template.ts";
 import { meetsQuery, type ParsedQuery, parseQuery, touchesQuery, type WantedQuery } from "./query-condition.ts";
+import { type CompiledRewrite, compileRewrite, type RewrittenPath, rewriteLack, rewritePath } from "./rewrite.ts";
 import { addToTree, newNode, type PathFit, type RuleNode, walkTree } from "./rule-tree.ts";
 
 /** A rule that has been read once; its path lives in the tree. */
@@ -17,6 +18,7 @@ export interface CompiledRule {
   readonly query: WantedQuery;
   readonly conditions: readonly CompiledCondition[];
   readonly message: string;
+  readonly rewrite: CompiledRewrite | undefined;
 }
 
 /** A link's rules, compiled; opaque. */
@@ -36,7 +38,12 @@ export interface RuleRequest {
 }
 
 export type RuleVerdict =
-  | { readonly isAllowed: true; readonly ruleIndex: number }
+  | {
+      readonly isAllowed: true;
+      readonly ruleIndex: number;
+      /** Undefined = the path stays as it is. No deny rule matches it; it remains to be asked whether it is ambiguous. */
+      readonly rewritten: RewrittenPath | undefined;
+    }
   | {
       readonly isAllowed: false;
       /** Public text of the rule that refuses, or would have allowed but for its conditions; "" = the usual one. */
@@ -53,12 +60,12 @@ export function compileRules(rules: readonly Rule[]): CompiledRules {
     if ("problem" in template) {
       throw invalidFields([{ field: `rules[${index}].path`, description: template.problem }]);
     }
-    addToTree(root, template.value, compileRule(rule, index));
+    addToTree(root, template.value, compileRule(rule, index, template.value));
   }
   return { root };
 }
 
-function compileRule(rule: Rule, index: number): CompiledRule {
+function compileRule(rule: Rule, index: number, template: PathTemplate): CompiledRule {
   const conditions = rule.claims.map((condition, at) => {
     const compiled = compileCondition(condition);
     if ("value" in compiled) return compiled.value;
@@ -71,7 +78,14 @@ function compileRule(rule: Rule, index: number): CompiledRule {
     query: Object.entries(rule.query),
     conditions,
     message: rule.message,
+    rewrite: rule.rewrite === undefined ? undefined : readRewrite(rule.rewrite, index, template),
   };
+}
+
+function readRewrite(rewrite: Rewrite, index: number, template: PathTemplate): CompiledRewrite {
+  const compiled = compileRewrite(rewrite, template);
+  if ("value" in compiled) return compiled.value;
+  throw invalidFields([{ field: `rules[${index}].rewrite.${compiled.field}`, description: compiled.problem }]);
 }
 
 /** What the walk through the tree has found so far; the lowest index of each kind wins, as list order demands. */
@@ -84,8 +98,27 @@ interface Findings {
   unmet: CompiledRule | undefined;
 }
 
-/** Any matching deny rule denies; else the first matching allow rule decides; none = denied (contract.md 4). */
+/**
+ * Any matching deny rule denies; else the first matching allow rule decides; none = denied (contract.md 4). What an allow
+ * rule rewrites a path to is asked of the deny rules again: a rewrite must not lead around them.
+ */
 export function matchRules(rules: CompiledRules, request: RuleRequest): RuleVerdict {
+  const { denied, allowed, lacking, unmet } = findRules(rules, request);
+  if (denied !== undefined) return { isAllowed: false, message: denied.message };
+  if (allowed !== undefined) return allowedBy(allowed, rules, request);
+  if (lacking !== undefined) return { isAllowed: false, message: "", missingClaim: lacking.claim };
+  return { isAllowed: false, message: unmet?.message ?? "" };
+}
+
+function allowedBy({ index, rewrite }: CompiledRule, rules: CompiledRules, request: RuleRequest): RuleVerdict {
+  if (rewrite === undefined) return { isAllowed: true, ruleIndex: index, rewritten: undefined };
+  const rewritten = rewritePath(rewrite, request.path, request.claims);
+  const { denied } = findRules(rules, { ...request, path: rewritten.path });
+  if (denied !== undefined) return { isAllowed: false, message: denied.message };
+  return { isAllowed: true, ruleIndex: index, rewritten };
+}
+
+function findRules(rules: CompiledRules, request: RuleRequest): Findings {
   const segments = request.path.slice(1).split("/");
   if (request.path.includes("%")) {
     // Undecodable segments were refused as ambiguous; one that slips through is what no literal and no claim can be.
@@ -103,7 +136,7 @@ export function matchRules(rules: CompiledRules, request: RuleRequest): RuleVerd
     // `/users/1/` is `/users/1` to many servers: `/users/1/*` denies it, but does not allow it.
     else if (!isTailEmpty) noteAllow(found, rule, fit, request.claims, queryOf);
   });
-  return verdictOf(found);
+  return found;
 }
 
 function fitsMethod({ methods }: CompiledRule, method: string): boolean {
@@ -148,9 +181,9 @@ function noteAllow(
   else if (isBefore(rule, found.lacking?.rule)) found.lacking = { rule, claim: missing };
 }
 
-/** What keeps an allow rule's query and claims from being met: nothing, only a missing claim (the first), or more. */
+/** What keeps an allow rule's query, claims and rewrite from being met: nothing, only a missing claim (the first), or more. */
 function lackOf(
-  { query: wanted, conditions }: CompiledRule,
+  { query: wanted, conditions, rewrite }: CompiledRule,
   claims: Claims | undefined,
   query: () => ParsedQuery,
 ): undefined | "unmet" | { readonly missing: string } {
@@ -161,12 +194,8 @@ function lackOf(
     if (outcome === "unmet") return "unmet";
     if (outcome === "missing") missing ??= condition.ref.name;
   }
+  const lack = rewrite === undefined ? undefined : rewriteLack(rewrite, claims);
+  if (lack === "unusable") return "unmet";
+  missing ??= lack?.missing;
   return missing === undefined ? undefined : { missing };
-}
-
-function verdictOf({ denied, allowed, lacking, unmet }: Findings): RuleVerdict {
-  if (denied !== undefined) return { isAllowed: false, message: denied.message };
-  if (allowed !== undefined) return { isAllowed: true, ruleIndex: allowed.index };
-  if (lacking !== undefined) return { isAllowed: false, message: "", missingClaim: lacking.claim };
-  return { isAllowed: false, message: unmet?.message ?? "" };
 }

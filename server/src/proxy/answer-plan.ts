@@ -1,4 +1,5 @@
 import type { Link } from "../model/link.ts";
+import type { RewrittenPath } from "../policy/rewrite.ts";
 import { basePathOf } from "./attach-plan.ts";
 import type { HiddenCredential } from "./hidden-credential.ts";
 
@@ -30,8 +31,14 @@ export function compileAnswerPlan(link: Link, linkId: string, credential: Hidden
  * the link; another listed origin → as it is. Undefined = refused: what lies outside could carry the client, or what it
  * sends, anywhere.
  * @param requestPath path and query of the upstream request, which relative references are resolved against
+ * @param rewritten what a rule made of the client's path: undone, so that a client can follow
  */
-export function resolveLocation(plan: AnswerPlan, value: string, requestPath: string): string | undefined {
+export function resolveLocation(
+  plan: AnswerPlan,
+  value: string,
+  requestPath: string,
+  rewritten: RewrittenPath | undefined,
+): string | undefined {
   const url = URL.parse(value, `${plan.origin}${requestPath}`);
   if (url === null || url.username !== "" || url.password !== "") return undefined;
   for (const name of plan.credential.queryNames) url.searchParams.delete(name);
@@ -39,8 +46,12 @@ export function resolveLocation(plan: AnswerPlan, value: string, requestPath: st
   if (origin !== plan.origin || !isInside(pathname, plan.basePath)) {
     return plan.redirectOrigins.has(origin) ? plan.credential.blank(url.href) : undefined;
   }
-  return plan.credential.blank(`${plan.linkPath}${pathname.slice(plan.basePath.length)}${search}${hash}`);
+  const path = pathname.slice(plan.basePath.length);
+  const shown = rewritten !== undefined && isInside(path, rewritten.to) ? undo(path, rewritten) : path;
+  return plan.credential.blank(`${plan.linkPath}${shown}${search}${hash}`);
 }
+
+const undo = (path: string, { from, to }: RewrittenPath): string => `${from}${path.slice(to.length)}`;
 
 /** Whole segments: `/v1x` is not inside `/v1`. */
 const isInside = (path: string, basePath: string): boolean => path === basePath || path.startsWith(`${basePath}/`);

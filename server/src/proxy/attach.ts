@@ -17,7 +17,7 @@ type Judged = WithLink & WithUser & WithRule & WithLimits;
  * @param pseudonym this installation's name in `Via`
  */
 export function attach<R extends Judged>(limited: R, pseudonym: string): (R & WithOutgoing) | Refusal {
-  const { accepted, served, request } = limited;
+  const { accepted, served, request, forward } = limited;
   const { incoming, head, target, bodyLength } = accepted;
   const { attach: plan, judged } = served;
   if (head.via.some((value) => value.includes(pseudonym))) return new Refusal("loop_detected");
@@ -29,7 +29,7 @@ export function attach<R extends Judged>(limited: R, pseudonym: string): (R & Wi
     if (refusal !== undefined) return refusal;
   }
   addOwn(headerLines, limited, pseudonym);
-  const path = `${plan.basePath}${request.path}${plan.credential.addQuery(target.query)}`;
+  const path = `${plan.basePath}${forward.path}${plan.credential.addQuery(target.query)}`;
   const body = bodyLength === 0 ? undefined : incoming.body.open(judged.link.requestBodyMaxBytes);
   return { ...limited, outgoing: { method: incoming.method, path, headerLines, body } };
 }

@@ -1,10 +1,11 @@
+import type { WithRule } from "../judge/judged-request.ts";
 import { Refusal } from "../judge/refusal.ts";
 import { type AnswerPlan, resolveLocation } from "./answer-plan.ts";
 import { privateCacheControl, privateVary, SHARED_CACHE_NAMES } from "./cache-rules.ts";
 import { connectionListed, isDroppedFromAnswer } from "./header-rules.ts";
 import type { WithAnswer, WithCors, WithLimits, WithLink, WithOutgoing, WithUpstreamAnswer } from "./stage-values.ts";
 
-type Forwarded = WithLink & WithCors & WithLimits & WithOutgoing & WithUpstreamAnswer;
+type Forwarded = WithLink & WithCors & WithRule & WithLimits & WithOutgoing & WithUpstreamAnswer;
 
 /** RFC 9651 fields of ours: the upstream's own would be taken for them. */
 const LIMIT_NAMES = new Set(["ratelimit", "ratelimit-policy"]);
@@ -31,7 +32,7 @@ export function respond<R extends Forwarded>(forwarded: R): (R & WithAnswer) | R
 }
 
 function addUpstreamLines(lines: string[], forwarded: Forwarded): Refusal | undefined {
-  const { upstreamAnswer, served, limitLines, outgoing } = forwarded;
+  const { upstreamAnswer, served, limitLines, outgoing, forward } = forwarded;
   const { answer: plan } = served;
   const { headers } = upstreamAnswer;
   const listed = headers.connection === undefined ? [] : connectionListed([headers.connection].flat());
@@ -40,7 +41,8 @@ function addUpstreamLines(lines: string[], forwarded: Forwarded): Refusal | unde
     if (limitLines.length > 0 && LIMIT_NAMES.has(name)) continue;
     const value = headers[name] as string | string[];
     if (LOCATION_NAMES.has(name)) {
-      const location = typeof value === "string" ? resolveLocation(plan, value, outgoing.path) : undefined;
+      const location =
+        typeof value === "string" ? resolveLocation(plan, value, outgoing.path, forward.rewritten) : undefined;
       if (location === undefined) return new Refusal("upstream_redirect_refused");
       lines.push(name, location);
     } else if (typeof value === "string") lines.push(name, plan.credential.blank(value));

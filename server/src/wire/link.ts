@@ -81,6 +81,7 @@ export function linkFromProto(message: LinkMessage): Link {
     sharedCache: message.sharedCache,
     sendForwarded: message.sendForwarded,
     allowedRedirectOrigins: message.allowedRedirectOrigins,
+    scanResponseBodies: message.scanResponseBodies,
   };
 }
 
@@ -122,6 +123,7 @@ export function linkToProto(link: Link, meta?: ResourceMeta, conditions: readonl
     sharedCache: link.sharedCache,
     sendForwarded: link.sendForwarded,
     allowedRedirectOrigins: [...link.allowedRedirectOrigins],
+    scanResponseBodies: link.scanResponseBodies,
   });
 }
 

@@ -42,6 +42,9 @@ export const ruleFromProto = (message: RuleMessage): Rule => ({
   query: message.query,
   claims: message.claims.map(claimConditionFromProto),
   message: message.message,
+  ...(message.rewrite !== undefined && {
+    rewrite: { prefix: message.rewrite.prefix, replacement: message.rewrite.replacement },
+  }),
 });
 
 export const ruleToProto = (rule: Rule): RuleMessage =>
@@ -53,4 +56,5 @@ export const ruleToProto = (rule: Rule): RuleMessage =>
     query: Object.fromEntries(Object.entries(rule.query).sort(([a], [b]) => (a < b ? -1 : 1))),
     claims: rule.claims.map(claimConditionToProto),
     message: rule.message,
+    ...(rule.rewrite !== undefined && { rewrite: { ...rule.rewrite } }),
   });

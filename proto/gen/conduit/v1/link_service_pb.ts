@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/link_service.proto.
  */
 export const file_conduit_v1_link_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25kdWl0L3YxL2xpbmtfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSKhCgoETGluaxIMCgRuYW1lGAEgASgJEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeBImCgh1cHN0cmVhbRgDIAEoCzIULmNvbmR1aXQudjEuVXBzdHJlYW0SMwoKaW5qZWN0aW9ucxgEIAMoCzIVLmNvbmR1aXQudjEuSW5qZWN0aW9uQgi6SAWSAQIQCBI/Cgdpc3N1ZXJzGAUgAygJQi66SCuSASgQEBgBIiJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEiQKCWF1ZGllbmNlcxgGIAMoCUIRukgOkgELECAiB3IFEAEYgAQSFAoMYW55X2F1ZGllbmNlGAcgASgIEj0KD3JlcXVpcmVkX2NsYWltcxgIIAMoCzIaLmNvbmR1aXQudjEuQ2xhaW1Db25kaXRpb25CCLpIBZIBAhAgEj0KCnNjb3Blc19hbnkYCSADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEj0KCnNjb3Blc19hbGwYCiADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEioKBXJ1bGVzGAsgAygLMhAuY29uZHVpdC52MS5SdWxlQgm6SAaSAQMQ6AcSOAoNY2xhaW1faGVhZGVycxgMIAMoCzIXLmNvbmR1aXQudjEuQ2xhaW1IZWFkZXJCCLpIBZIBAhAgEkIKEmZvcndhcmRfdXNlcl90b2tlbhgNIAEoCUImukgjciEYQDIdXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dKiQSKwoGbGltaXRzGA4gAygLMhEuY29uZHVpdC52MS5MaW1pdEIIukgFkgECEBASHgoEY29ycxgPIAEoCzIQLmNvbmR1aXQudjEuQ29ycxI8Cg9saW5rX3Rva2VuX21vZGUYECABKA4yGS5jb25kdWl0LnYxLkxpbmtUb2tlbk1vZGVCCLpIBYIBAhABEjwKD3VzZXJfdG9rZW5fbW9kZRgRIAEoDjIZLmNvbmR1aXQudjEuVXNlclRva2VuTW9kZUIIukgFggECEAESLgoFZGVidWcYEiABKA4yFS5jb25kdWl0LnYxLkRlYnVnTW9kZUIIukgFggECEAESJQoFc3RhdGUYEyABKA4yFi5jb25kdWl0LnYxLkxpbmsuU3RhdGUSLQoKY29uZGl0aW9ucxgUIAMoCzIZLmNvbmR1aXQudjEuTGlua0NvbmRpdGlvbhIMCgRldGFnGBUgASgJEi8KC2NyZWF0ZV90aW1lGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoWcmVxdWVzdF9ib2R5X21heF9ieXRlcxgYIAEoA0INukgKIggYgICAgAQoABIdChVhbGxvd19hbWJpZ3VvdXNfcGF0aHMYGSABKAgSFAoMc2hhcmVkX2NhY2hlGBogASgIEhYKDnNlbmRfZm9yd2FyZGVkGBsgASgIEioKGGFsbG93ZWRfcmVkaXJlY3Rfb3JpZ2lucxgcIAMoCUIIukgFkgECECAiRAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9BQ1RJVkUQARISCg5TVEFURV9ESVNBQkxFRBACItsCCghVcHN0cmVhbRIaCghiYXNlX3VybBgBIAEoCUIIukgFcgMYgBASFQoNYWxsb3dfcHJpdmF0ZRgCIAEoCBJFCg9jb25uZWN0X3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyICCDwyBRCAwtcvEkkKEmZpcnN0X2J5dGVfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEkMKDGlkbGVfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEkUKDXRvdGFsX3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEKoBDSIECICjBTIFEIDC1y8i5AIKCUluamVjdGlvbhIuCgZoZWFkZXIYASABKAsyHC5jb25kdWl0LnYxLkluamVjdGlvbi5IZWFkZXJIABIsCgVxdWVyeRgCIAEoCzIbLmNvbmR1aXQudjEuSW5qZWN0aW9uLlF1ZXJ5SAASLAoFYmFzaWMYAyABKAsyGy5jb25kdWl0LnYxLkluamVjdGlvbi5CYXNpY0gAEi4KBmJlYXJlchgEIAEoCzIcLmNvbmR1aXQudjEuSW5qZWN0aW9uLkJlYXJlckgAEhYKBG5hbWUYBSABKAlCCLpIBXIDGIABEhcKBnByZWZpeBgGIAEoCUIHukgEcgIYQBI1CgZzZWNyZXQYByABKAlCJbpIInIgMh5ecHJvamVjdHMvW14vXSsvc2VjcmV0cy9bXi9dKyQaCAoGSGVhZGVyGgcKBVF1ZXJ5GgcKBUJhc2ljGggKBkJlYXJlckINCgRraW5kEgW6SAIIASKHAwoOQ2xhaW1Db25kaXRpb24SGAoEcGF0aBgBIAEoCUIKukgHcgUQARiAAhITCgZlcXVhbHMYAiABKAlIAIgBARIYCgZvbmVfb2YYAyADKAlCCLpIBZIBAhBAEhUKCGNvbnRhaW5zGAQgASgJSAGIAQESFAoHcHJlc2VudBgFIAEoCEgCiAEBOtoBukjWARrTAQoYY2xhaW1fY29uZGl0aW9uLm9uZV90ZXN0EjdzZXQgYXQgbW9zdCBvbmUgb2YgZXF1YWxzLCBvbmVfb2YsIGNvbnRhaW5zIGFuZCBwcmVzZW50Gn4oaGFzKHRoaXMuZXF1YWxzKSA/IDEgOiAwKSArIChzaXplKHRoaXMub25lX29mKSA+IDAgPyAxIDogMCkgKyAoaGFzKHRoaXMuY29udGFpbnMpID8gMSA6IDApICsgKGhhcyh0aGlzLnByZXNlbnQpID8gMSA6IDApIDw9IDFCCQoHX2VxdWFsc0ILCglfY29udGFpbnNCCgoIX3ByZXNlbnQitQIKBFJ1bGUSMAoGZWZmZWN0GAEgASgOMhYuY29uZHVpdC52MS5SdWxlRWZmZWN0Qgi6SAWCAQIQARI1CgdtZXRob2RzGAIgAygJQiS6SCGSAR4QECIachgyFl5bQS1aXVtBLVowLTktXXswLDMwfSQSGQoEcGF0aBgDIAEoCUILukgIcgYYgAg6AS8SKgoFcXVlcnkYBCADKAsyGy5jb25kdWl0LnYxLlJ1bGUuUXVlcnlFbnRyeRI0CgZjbGFpbXMYBSADKAsyGi5jb25kdWl0LnYxLkNsYWltQ29uZGl0aW9uQgi6SAWSAQIQEBIZCgdtZXNzYWdlGAYgASgJQgi6SAVyAxjIARosCgpRdWVyeUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiowIKC0NsYWltSGVhZGVyEhkKBWNsYWltGAEgASgJQgq6SAdyBRABGIACEjkKBmhlYWRlchgCIAEoCUIpukgmciQyIl5bQS1aYS16MC05ISMkJSYnKisuXl9gfH4tXXsxLDY0fSQSPwoKaWZfbWlzc2luZxgDIAEoDjIhLmNvbmR1aXQudjEuQ2xhaW1IZWFkZXIuSWZNaXNzaW5nQgi6SAWCAQIQARIqCg9mYWxsYmFja19jbGFpbXMYBCADKAlCEbpIDpIBCxAEIgdyBRABGIACIlEKCUlmTWlzc2luZxIaChZJRl9NSVNTSU5HX1VOU1BFQ0lGSUVEEAASEwoPSUZfTUlTU0lOR19PTUlUEAESEwoPSUZfTUlTU0lOR19ERU5ZEAIi+gEKBUxpbWl0EioKBG5hbWUYASABKAlCHLpIGXIXMhVeW0EtWmEtejAtOV8tXXsxLDY0fSQSTQoDa2V5GAIgASgJQkC6SD1yOxiAAjI2XihzdWJqZWN0fGxpbmtfdG9rZW58bGlua3xjbGllbnRfYWRkcmVzc3xqd3RbLlxbXS4rKT8kEh0KCHJlcXVlc3RzGAMgASgDQgu6SAgiBhjAhD0oARI7CgZ3aW5kb3cYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESGgoFYnVyc3QYBSABKANCC7pICCIGGMCEPSgAInkKBENvcnMSGQoHb3JpZ2lucxgBIAMoCUIIukgFkgECEGQSQQoHaGVhZGVycxgCIAMoCUIwukgtkgEqEEAiJnIkMiJeW0EtWmEtejAtOSEjJCUmJyorLl5fYHx+LV17MSw2NH0kEhMKC2NyZWRlbnRpYWxzGAMgASgIIi4KDUxpbmtDb25kaXRpb24SDAoEdHlwZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIkcKEkRpc2FibGVMaW5rUmVxdWVzdBIxCgRuYW1lGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJCJOChNEaXNhYmxlTGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEIkYKEUVuYWJsZUxpbmtSZXF1ZXN0EjEKBG5hbWUYASABKAlCI7pIIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskIk0KEkVuYWJsZUxpbmtSZXNwb25zZRIeCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCLXAQoRQ3JlYXRlTGlua1JlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBI5CgdsaW5rX2lkGAIgASgJQii6SCXYAQFyIDIeXlthLXpdW2EtejAtOS1dezMsNjF9W2EtejAtOV0kEiYKBGxpbmsYAyABKAsyEC5jb25kdWl0LnYxLkxpbmtCBrpIA8gBARIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABARIVCg12YWxpZGF0ZV9vbmx5GAUgASgIIk0KEkNyZWF0ZUxpbmtSZXNwb25zZRIeCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJDCg5HZXRMaW5rUmVxdWVzdBIxCgRuYW1lGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJCIxCg9HZXRMaW5rUmVzcG9uc2USHgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGluayJrChBMaXN0TGlua3NSZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhIKCnBhZ2VfdG9rZW4YAyABKAkiTQoRTGlzdExpbmtzUmVzcG9uc2USHwoFbGlua3MYASADKAsyEC5jb25kdWl0LnYxLkxpbmsSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoMBChFVcGRhdGVMaW5rUmVxdWVzdBImCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiTQoSVXBkYXRlTGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEIlQKEURlbGV0ZUxpbmtSZXF1ZXN0EjEKBG5hbWUYASABKAlCI7pIIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskEgwKBGV0YWcYAiABKAkiLQoSRGVsZXRlTGlua1Jlc3BvbnNlEhcKD2NvbmZpZ19zZXF1ZW5jZRgBIAEoBCpWCgpSdWxlRWZmZWN0EhsKF1JVTEVfRUZGRUNUX1VOU1BFQ0lGSUVEEAASFQoRUlVMRV9FRkZFQ1RfQUxMT1cQARIUChBSVUxFX0VGRkVDVF9ERU5ZEAIqhQEKDUxpbmtUb2tlbk1vZGUSHwobTElOS19UT0tFTl9NT0RFX1VOU1BFQ0lGSUVEEAASHAoYTElOS19UT0tFTl9NT0RFX1JFUVVJUkVEEAESHAoYTElOS19UT0tFTl9NT0RFX09QVElPTkFMEAISFwoTTElOS19UT0tFTl9NT0RFX09GRhADKoUBCg1Vc2VyVG9rZW5Nb2RlEh8KG1VTRVJfVE9LRU5fTU9ERV9VTlNQRUNJRklFRBAAEhwKGFVTRVJfVE9LRU5fTU9ERV9SRVFVSVJFRBABEhwKGFVTRVJfVE9LRU5fTU9ERV9PUFRJT05BTBACEhcKE1VTRVJfVE9LRU5fTU9ERV9PRkYQAypiCglEZWJ1Z01vZGUSGgoWREVCVUdfTU9ERV9VTlNQRUNJRklFRBAAEhIKDkRFQlVHX01PREVfT0ZGEAESEgoOREVCVUdfTU9ERV9LRVkQAhIRCg1ERUJVR19NT0RFX09OEAMynwQKC0xpbmtTZXJ2aWNlEksKCkNyZWF0ZUxpbmsSHS5jb25kdWl0LnYxLkNyZWF0ZUxpbmtSZXF1ZXN0Gh4uY29uZHVpdC52MS5DcmVhdGVMaW5rUmVzcG9uc2USQgoHR2V0TGluaxIaLmNvbmR1aXQudjEuR2V0TGlua1JlcXVlc3QaGy5jb25kdWl0LnYxLkdldExpbmtSZXNwb25zZRJICglMaXN0TGlua3MSHC5jb25kdWl0LnYxLkxpc3RMaW5rc1JlcXVlc3QaHS5jb25kdWl0LnYxLkxpc3RMaW5rc1Jlc3BvbnNlEksKClVwZGF0ZUxpbmsSHS5jb25kdWl0LnYxLlVwZGF0ZUxpbmtSZXF1ZXN0Gh4uY29uZHVpdC52MS5VcGRhdGVMaW5rUmVzcG9uc2USSwoKRGVsZXRlTGluaxIdLmNvbmR1aXQudjEuRGVsZXRlTGlua1JlcXVlc3QaHi5jb25kdWl0LnYxLkRlbGV0ZUxpbmtSZXNwb25zZRJOCgtEaXNhYmxlTGluaxIeLmNvbmR1aXQudjEuRGlzYWJsZUxpbmtSZXF1ZXN0Gh8uY29uZHVpdC52MS5EaXNhYmxlTGlua1Jlc3BvbnNlEksKCkVuYWJsZUxpbmsSHS5jb25kdWl0LnYxLkVuYWJsZUxpbmtSZXF1ZXN0Gh4uY29uZHVpdC52MS5FbmFibGVMaW5rUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Ch1jb25kdWl0L3YxL2xpbmtfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSLkCwoETGluaxIMCgRuYW1lGAEgASgJEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeBImCgh1cHN0cmVhbRgDIAEoCzIULmNvbmR1aXQudjEuVXBzdHJlYW0SMwoKaW5qZWN0aW9ucxgEIAMoCzIVLmNvbmR1aXQudjEuSW5qZWN0aW9uQgi6SAWSAQIQCBI/Cgdpc3N1ZXJzGAUgAygJQi66SCuSASgQEBgBIiJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEiQKCWF1ZGllbmNlcxgGIAMoCUIRukgOkgELECAiB3IFEAEYgAQSFAoMYW55X2F1ZGllbmNlGAcgASgIEj0KD3JlcXVpcmVkX2NsYWltcxgIIAMoCzIaLmNvbmR1aXQudjEuQ2xhaW1Db25kaXRpb25CCLpIBZIBAhAgEj0KCnNjb3Blc19hbnkYCSADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEj0KCnNjb3Blc19hbGwYCiADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEioKBXJ1bGVzGAsgAygLMhAuY29uZHVpdC52MS5SdWxlQgm6SAaSAQMQ6AcSOAoNY2xhaW1faGVhZGVycxgMIAMoCzIXLmNvbmR1aXQudjEuQ2xhaW1IZWFkZXJCCLpIBZIBAhAgEkIKEmZvcndhcmRfdXNlcl90b2tlbhgNIAEoCUImukgjciEYQDIdXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dKiQSKwoGbGltaXRzGA4gAygLMhEuY29uZHVpdC52MS5MaW1pdEIIukgFkgECEBASHgoEY29ycxgPIAEoCzIQLmNvbmR1aXQudjEuQ29ycxI8Cg9saW5rX3Rva2VuX21vZGUYECABKA4yGS5jb25kdWl0LnYxLkxpbmtUb2tlbk1vZGVCCLpIBYIBAhABEjwKD3VzZXJfdG9rZW5fbW9kZRgRIAEoDjIZLmNvbmR1aXQudjEuVXNlclRva2VuTW9kZUIIukgFggECEAESLgoFZGVidWcYEiABKA4yFS5jb25kdWl0LnYxLkRlYnVnTW9kZUIIukgFggECEAESJQoFc3RhdGUYEyABKA4yFi5jb25kdWl0LnYxLkxpbmsuU3RhdGUSLQoKY29uZGl0aW9ucxgUIAMoCzIZLmNvbmR1aXQudjEuTGlua0NvbmRpdGlvbhIMCgRldGFnGBUgASgJEi8KC2NyZWF0ZV90aW1lGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoWcmVxdWVzdF9ib2R5X21heF9ieXRlcxgYIAEoA0INukgKIggYgICAgAQoABIdChVhbGxvd19hbWJpZ3VvdXNfcGF0aHMYGSABKAgSFAoMc2hhcmVkX2NhY2hlGBogASgIEhYKDnNlbmRfZm9yd2FyZGVkGBsgASgIEioKGGFsbG93ZWRfcmVkaXJlY3Rfb3JpZ2lucxgcIAMoCUIIukgFkgECECASHQoVcmVxdWlyZV9hbGxfYXVkaWVuY2VzGCggASgIEkcKEXVzZXJfdG9rZW5fY29va2llGCkgASgJQiy6SCnYAQFyJDIiXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dezEsNjR9JBI7ChB1c2VyX3Rva2VuX3F1ZXJ5GCogASgJQiG6SB7YAQFyGTIXXltBLVphLXowLTkuX34tXXsxLDY0fSQSHAoUc2Nhbl9yZXNwb25zZV9ib2RpZXMYHSABKAgiRAoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9BQ1RJVkUQARISCg5TVEFURV9ESVNBQkxFRBACItsCCghVcHN0cmVhbRIaCghiYXNlX3VybBgBIAEoCUIIukgFcgMYgBASFQoNYWxsb3dfcHJpdmF0ZRgCIAEoCBJFCg9jb25uZWN0X3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyICCDwyBRCAwtcvEkkKEmZpcnN0X2J5dGVfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEkMKDGlkbGVfdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEkUKDXRvdGFsX3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEKoBDSIECICjBTIFEIDC1y8i5AIKCUluamVjdGlvbhIuCgZoZWFkZXIYASABKAsyHC5jb25kdWl0LnYxLkluamVjdGlvbi5IZWFkZXJIABIsCgVxdWVyeRgCIAEoCzIbLmNvbmR1aXQudjEuSW5qZWN0aW9uLlF1ZXJ5SAASLAoFYmFzaWMYAyABKAsyGy5jb25kdWl0LnYxLkluamVjdGlvbi5CYXNpY0gAEi4KBmJlYXJlchgEIAEoCzIcLmNvbmR1aXQudjEuSW5qZWN0aW9uLkJlYXJlckgAEhYKBG5hbWUYBSABKAlCCLpIBXIDGIABEhcKBnByZWZpeBgGIAEoCUIHukgEcgIYQBI1CgZzZWNyZXQYByABKAlCJbpIInIgMh5ecHJvamVjdHMvW14vXSsvc2VjcmV0cy9bXi9dKyQaCAoGSGVhZGVyGgcKBVF1ZXJ5GgcKBUJhc2ljGggKBkJlYXJlckINCgRraW5kEgW6SAIIASKHAwoOQ2xhaW1Db25kaXRpb24SGAoEcGF0aBgBIAEoCUIKukgHcgUQARiAAhITCgZlcXVhbHMYAiABKAlIAIgBARIYCgZvbmVfb2YYAyADKAlCCLpIBZIBAhBAEhUKCGNvbnRhaW5zGAQgASgJSAGIAQESFAoHcHJlc2VudBgFIAEoCEgCiAEBOtoBukjWARrTAQoYY2xhaW1fY29uZGl0aW9uLm9uZV90ZXN0EjdzZXQgYXQgbW9zdCBvbmUgb2YgZXF1YWxzLCBvbmVfb2YsIGNvbnRhaW5zIGFuZCBwcmVzZW50Gn4oaGFzKHRoaXMuZXF1YWxzKSA/IDEgOiAwKSArIChzaXplKHRoaXMub25lX29mKSA+IDAgPyAxIDogMCkgKyAoaGFzKHRoaXMuY29udGFpbnMpID8gMSA6IDApICsgKGhhcyh0aGlzLnByZXNlbnQpID8gMSA6IDApIDw9IDFCCQoHX2VxdWFsc0ILCglfY29udGFpbnNCCgoIX3ByZXNlbnQi2wIKBFJ1bGUSMAoGZWZmZWN0GAEgASgOMhYuY29uZHVpdC52MS5SdWxlRWZmZWN0Qgi6SAWCAQIQARI1CgdtZXRob2RzGAIgAygJQiS6SCGSAR4QECIachgyFl5bQS1aXVtBLVowLTktXXswLDMwfSQSGQoEcGF0aBgDIAEoCUILukgIcgYYgAg6AS8SKgoFcXVlcnkYBCADKAsyGy5jb25kdWl0LnYxLlJ1bGUuUXVlcnlFbnRyeRI0CgZjbGFpbXMYBSADKAsyGi5jb25kdWl0LnYxLkNsYWltQ29uZGl0aW9uQgi6SAWSAQIQEBIZCgdtZXNzYWdlGAYgASgJQgi6SAVyAxjIARIkCgdyZXdyaXRlGAcgASgLMhMuY29uZHVpdC52MS5SZXdyaXRlGiwKClF1ZXJ5RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJICgdSZXdyaXRlEhsKBnByZWZpeBgBIAEoCUILukgIcgYYgAg6AS8SIAoLcmVwbGFjZW1lbnQYAiABKAlCC7pICHIGGIAIOgEvIqMCCgtDbGFpbUhlYWRlchIZCgVjbGFpbRgBIAEoCUIKukgHcgUQARiAAhI5CgZoZWFkZXIYAiABKAlCKbpIJnIkMiJeW0EtWmEtejAtOSEjJCUmJyorLl5fYHx+LV17MSw2NH0kEj8KCmlmX21pc3NpbmcYAyABKA4yIS5jb25kdWl0LnYxLkNsYWltSGVhZGVyLklmTWlzc2luZ0IIukgFggECEAESKgoPZmFsbGJhY2tfY2xhaW1zGAQgAygJQhG6SA6SAQsQBCIHcgUQARiAAiJRCglJZk1pc3NpbmcSGgoWSUZfTUlTU0lOR19VTlNQRUNJRklFRBAAEhMKD0lGX01JU1NJTkdfT01JVBABEhMKD0lGX01JU1NJTkdfREVOWRACIvoBCgVMaW1pdBIqCgRuYW1lGAEgASgJQhy6SBlyFzIVXltBLVphLXowLTlfLV17MSw2NH0kEk0KA2tleRgCIAEoCUJAukg9cjsYgAIyNl4oc3ViamVjdHxsaW5rX3Rva2VufGxpbmt8Y2xpZW50X2FkZHJlc3N8and0Wy5cW10uKyk/JBIdCghyZXF1ZXN0cxgDIAEoA0ILukgIIgYYwIQ9KAESOwoGd2luZG93GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEhoKBWJ1cnN0GAUgASgDQgu6SAgiBhjAhD0oACJ5CgRDb3JzEhkKB29yaWdpbnMYASADKAlCCLpIBZIBAhBkEkEKB2hlYWRlcnMYAiADKAlCMLpILZIBKhBAIiZyJDIiXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dezEsNjR9JBITCgtjcmVkZW50aWFscxgDIAEoCCIuCg1MaW5rQ29uZGl0aW9uEgwKBHR5cGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJHChJEaXNhYmxlTGlua1JlcXVlc3QSMQoEbmFtZRgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQiTgoTRGlzYWJsZUxpbmtSZXNwb25zZRIeCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJGChFFbmFibGVMaW5rUmVxdWVzdBIxCgRuYW1lGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJCJNChJFbmFibGVMaW5rUmVzcG9uc2USHgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGluaxIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQi1wEKEUNyZWF0ZUxpbmtSZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSOQoHbGlua19pZBgCIAEoCUIoukgl2AEBciAyHl5bYS16XVthLXowLTktXXszLDYxfVthLXowLTldJBImCgRsaW5rGAMgASgLMhAuY29uZHVpdC52MS5MaW5rQga6SAPIAQESHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQESFQoNdmFsaWRhdGVfb25seRgFIAEoCCJNChJDcmVhdGVMaW5rUmVzcG9uc2USHgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGluaxIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiQwoOR2V0TGlua1JlcXVlc3QSMQoEbmFtZRgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQiMQoPR2V0TGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsiawoQTGlzdExpbmtzUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJIk0KEUxpc3RMaW5rc1Jlc3BvbnNlEh8KBWxpbmtzGAEgAygLMhAuY29uZHVpdC52MS5MaW5rEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKDAQoRVXBkYXRlTGlua1JlcXVlc3QSJgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGlua0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIk0KElVwZGF0ZUxpbmtSZXNwb25zZRIeCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJUChFEZWxldGVMaW5rUmVxdWVzdBIxCgRuYW1lGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIMCgRldGFnGAIgASgJIi0KEkRlbGV0ZUxpbmtSZXNwb25zZRIXCg9jb25maWdfc2VxdWVuY2UYASABKAQqVgoKUnVsZUVmZmVjdBIbChdSVUxFX0VGRkVDVF9VTlNQRUNJRklFRBAAEhUKEVJVTEVfRUZGRUNUX0FMTE9XEAESFAoQUlVMRV9FRkZFQ1RfREVOWRACKoUBCg1MaW5rVG9rZW5Nb2RlEh8KG0xJTktfVE9LRU5fTU9ERV9VTlNQRUNJRklFRBAAEhwKGExJTktfVE9LRU5fTU9ERV9SRVFVSVJFRBABEhwKGExJTktfVE9LRU5fTU9ERV9PUFRJT05BTBACEhcKE0xJTktfVE9LRU5fTU9ERV9PRkYQAyqFAQoNVXNlclRva2VuTW9kZRIfChtVU0VSX1RPS0VOX01PREVfVU5TUEVDSUZJRUQQABIcChhVU0VSX1RPS0VOX01PREVfUkVRVUlSRUQQARIcChhVU0VSX1RPS0VOX01PREVfT1BUSU9OQUwQAhIXChNVU0VSX1RPS0VOX01PREVfT0ZGEAMqYgoJRGVidWdNb2RlEhoKFkRFQlVHX01PREVfVU5TUEVDSUZJRUQQABISCg5ERUJVR19NT0RFX09GRhABEhIKDkRFQlVHX01PREVfS0VZEAISEQoNREVCVUdfTU9ERV9PThADMp8ECgtMaW5rU2VydmljZRJLCgpDcmVhdGVMaW5rEh0uY29uZHVpdC52MS5DcmVhdGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuQ3JlYXRlTGlua1Jlc3BvbnNlEkIKB0dldExpbmsSGi5jb25kdWl0LnYxLkdldExpbmtSZXF1ZXN0GhsuY29uZHVpdC52MS5HZXRMaW5rUmVzcG9uc2USSAoJTGlzdExpbmtzEhwuY29uZHVpdC52MS5MaXN0TGlua3NSZXF1ZXN0Gh0uY29uZHVpdC52MS5MaXN0TGlua3NSZXNwb25zZRJLCgpVcGRhdGVMaW5rEh0uY29uZHVpdC52MS5VcGRhdGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuVXBkYXRlTGlua1Jlc3BvbnNlEksKCkRlbGV0ZUxpbmsSHS5jb25kdWl0LnYxLkRlbGV0ZUxpbmtSZXF1ZXN0Gh4uY29uZHVpdC52MS5EZWxldGVMaW5rUmVzcG9uc2USTgoLRGlzYWJsZUxpbmsSHi5jb25kdWl0LnYxLkRpc2FibGVMaW5rUmVxdWVzdBofLmNvbmR1aXQudjEuRGlzYWJsZUxpbmtSZXNwb25zZRJLCgpFbmFibGVMaW5rEh0uY29uZHVpdC52MS5FbmFibGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuRW5hYmxlTGlua1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * Upstream, injection and policy under one public URL.
@@ -57,7 +57,8 @@ export type Link = Message<"conduit.v1.Link"> & {
   issuers: string[];
 
   /**
-   * Optional. A token's `aud` must hold one of these. Required for issuers by JWKS URL unless `any_audience`.
+   * Optional. A token's `aud` must hold one of these. Required for issuers with public keys unless
+   * `any_audience`.
    *
    * @generated from field: repeated string audiences = 6;
    */
@@ -217,6 +218,37 @@ export type Link = Message<"conduit.v1.Link"> & {
    * @generated from field: repeated string allowed_redirect_origins = 28;
    */
   allowedRedirectOrigins: string[];
+
+  /**
+   * Optional. A token's `aud` must hold all of `audiences`, not just one.
+   *
+   * @generated from field: bool require_all_audiences = 40;
+   */
+  requireAllAudiences: boolean;
+
+  /**
+   * Optional. Name of a cookie the user token may come in. It counts only with a valid `X-Access-Token` header,
+   * `Sec-Fetch-Site: same-origin` or `same-site`, or a listed `Origin`; else 403 `csrf_rejected`.
+   *
+   * @generated from field: string user_token_cookie = 41;
+   */
+  userTokenCookie: string;
+
+  /**
+   * Optional. Name of a query parameter the user token may come in; it is removed before the upstream.
+   *
+   * @generated from field: string user_token_query = 42;
+   */
+  userTokenQuery: string;
+
+  /**
+   * Optional. Look for the injected credentials in answers' bodies too and blank them out, byte for byte (`*`), so that
+   * lengths and ranges hold. Upstreams are then asked for uncompressed answers; what they compress, encode or split over
+   * several answers is not found. Headers and redirects are always looked at. Default: off.
+   *
+   * @generated from field: bool scan_response_bodies = 29;
+   */
+  scanResponseBodies: boolean;
 };
 
 /**
@@ -553,6 +585,13 @@ export type Rule = Message<"conduit.v1.Rule"> & {
    * @generated from field: string message = 6;
    */
   message: string;
+
+  /**
+   * Optional, allow rules only; not with `allow_ambiguous_paths`. Another path for the upstream.
+   *
+   * @generated from field: conduit.v1.Rewrite rewrite = 7;
+   */
+  rewrite?: Rewrite | undefined;
 };
 
 /**
@@ -561,6 +600,36 @@ export type Rule = Message<"conduit.v1.Rule"> & {
  */
 export const RuleSchema: GenMessage<Rule> = /*@__PURE__*/
   messageDesc(file_conduit_v1_link_service, 4);
+
+/**
+ * Replaces the beginning of a path that a rule allows. The result is judged again: it must be unambiguous, and no deny
+ * rule may match it. It stays under the base URL's path.
+ *
+ * @generated from message conduit.v1.Rewrite
+ */
+export type Rewrite = Message<"conduit.v1.Rewrite"> & {
+  /**
+   * Required. The leading segments to replace, as the rule's own path begins: `/me` of `/me/**`, or `/` for none of them.
+   *
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * Required. What stands there instead, `/` for nothing. `{jwt.<claim>}` stands for one segment: `/users/{jwt.sub}`. A
+   * token that lacks the claim does not match the rule.
+   *
+   * @generated from field: string replacement = 2;
+   */
+  replacement: string;
+};
+
+/**
+ * Describes the message conduit.v1.Rewrite.
+ * Use `create(RewriteSchema)` to create a new message.
+ */
+export const RewriteSchema: GenMessage<Rewrite> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 5);
 
 /**
  * A claim sent upstream as a header.
@@ -602,7 +671,7 @@ export type ClaimHeader = Message<"conduit.v1.ClaimHeader"> & {
  * Use `create(ClaimHeaderSchema)` to create a new message.
  */
 export const ClaimHeaderSchema: GenMessage<ClaimHeader> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 5);
+  messageDesc(file_conduit_v1_link_service, 6);
 
 /**
  * What to do when the token lacks the claim.
@@ -643,7 +712,7 @@ export type ClaimHeader_IfMissing = (typeof ClaimHeader_IfMissing)[keyof typeof 
  * Describes the enum conduit.v1.ClaimHeader.IfMissing.
  */
 export const ClaimHeader_IfMissingSchema: GenEnum<ClaimHeader_IfMissing> = /*@__PURE__*/
-  enumDesc(file_conduit_v1_link_service, 5, 0);
+  enumDesc(file_conduit_v1_link_service, 6, 0);
 
 /**
  * A rate limit (GCRA): `burst` requests at once, refilled evenly at `requests` per `window`.
@@ -693,7 +762,7 @@ export type Limit = Message<"conduit.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 6);
+  messageDesc(file_conduit_v1_link_service, 7);
 
 /**
  * Cross-origin rules of a link.
@@ -728,7 +797,7 @@ export type Cors = Message<"conduit.v1.Cors"> & {
  * Use `create(CorsSchema)` to create a new message.
  */
 export const CorsSchema: GenMessage<Cors> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 7);
+  messageDesc(file_conduit_v1_link_service, 8);
 
 /**
  * A warning about a link.
@@ -756,7 +825,7 @@ export type LinkCondition = Message<"conduit.v1.LinkCondition"> & {
  * Use `create(LinkConditionSchema)` to create a new message.
  */
 export const LinkConditionSchema: GenMessage<LinkCondition> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 8);
+  messageDesc(file_conduit_v1_link_service, 9);
 
 /**
  * Request of DisableLink.
@@ -777,7 +846,7 @@ export type DisableLinkRequest = Message<"conduit.v1.DisableLinkRequest"> & {
  * Use `create(DisableLinkRequestSchema)` to create a new message.
  */
 export const DisableLinkRequestSchema: GenMessage<DisableLinkRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 9);
+  messageDesc(file_conduit_v1_link_service, 10);
 
 /**
  * Response of DisableLink.
@@ -805,7 +874,7 @@ export type DisableLinkResponse = Message<"conduit.v1.DisableLinkResponse"> & {
  * Use `create(DisableLinkResponseSchema)` to create a new message.
  */
 export const DisableLinkResponseSchema: GenMessage<DisableLinkResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 10);
+  messageDesc(file_conduit_v1_link_service, 11);
 
 /**
  * Request of EnableLink.
@@ -826,7 +895,7 @@ export type EnableLinkRequest = Message<"conduit.v1.EnableLinkRequest"> & {
  * Use `create(EnableLinkRequestSchema)` to create a new message.
  */
 export const EnableLinkRequestSchema: GenMessage<EnableLinkRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 11);
+  messageDesc(file_conduit_v1_link_service, 12);
 
 /**
  * Response of EnableLink.
@@ -854,7 +923,7 @@ export type EnableLinkResponse = Message<"conduit.v1.EnableLinkResponse"> & {
  * Use `create(EnableLinkResponseSchema)` to create a new message.
  */
 export const EnableLinkResponseSchema: GenMessage<EnableLinkResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 12);
+  messageDesc(file_conduit_v1_link_service, 13);
 
 /**
  * Request of CreateLink.
@@ -903,7 +972,7 @@ export type CreateLinkRequest = Message<"conduit.v1.CreateLinkRequest"> & {
  * Use `create(CreateLinkRequestSchema)` to create a new message.
  */
 export const CreateLinkRequestSchema: GenMessage<CreateLinkRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 13);
+  messageDesc(file_conduit_v1_link_service, 14);
 
 /**
  * Response of CreateLink.
@@ -931,7 +1000,7 @@ export type CreateLinkResponse = Message<"conduit.v1.CreateLinkResponse"> & {
  * Use `create(CreateLinkResponseSchema)` to create a new message.
  */
 export const CreateLinkResponseSchema: GenMessage<CreateLinkResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 14);
+  messageDesc(file_conduit_v1_link_service, 15);
 
 /**
  * Request of GetLink.
@@ -952,7 +1021,7 @@ export type GetLinkRequest = Message<"conduit.v1.GetLinkRequest"> & {
  * Use `create(GetLinkRequestSchema)` to create a new message.
  */
 export const GetLinkRequestSchema: GenMessage<GetLinkRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 15);
+  messageDesc(file_conduit_v1_link_service, 16);
 
 /**
  * Response of GetLink.
@@ -973,7 +1042,7 @@ export type GetLinkResponse = Message<"conduit.v1.GetLinkResponse"> & {
  * Use `create(GetLinkResponseSchema)` to create a new message.
  */
 export const GetLinkResponseSchema: GenMessage<GetLinkResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 16);
+  messageDesc(file_conduit_v1_link_service, 17);
 
 /**
  * Request of ListLinks.
@@ -1008,7 +1077,7 @@ export type ListLinksRequest = Message<"conduit.v1.ListLinksRequest"> & {
  * Use `create(ListLinksRequestSchema)` to create a new message.
  */
 export const ListLinksRequestSchema: GenMessage<ListLinksRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 17);
+  messageDesc(file_conduit_v1_link_service, 18);
 
 /**
  * Response of ListLinks.
@@ -1036,7 +1105,7 @@ export type ListLinksResponse = Message<"conduit.v1.ListLinksResponse"> & {
  * Use `create(ListLinksResponseSchema)` to create a new message.
  */
 export const ListLinksResponseSchema: GenMessage<ListLinksResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 18);
+  messageDesc(file_conduit_v1_link_service, 19);
 
 /**
  * Request of UpdateLink.
@@ -1071,7 +1140,7 @@ export type UpdateLinkRequest = Message<"conduit.v1.UpdateLinkRequest"> & {
  * Use `create(UpdateLinkRequestSchema)` to create a new message.
  */
 export const UpdateLinkRequestSchema: GenMessage<UpdateLinkRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 19);
+  messageDesc(file_conduit_v1_link_service, 20);
 
 /**
  * Response of UpdateLink.
@@ -1099,7 +1168,7 @@ export type UpdateLinkResponse = Message<"conduit.v1.UpdateLinkResponse"> & {
  * Use `create(UpdateLinkResponseSchema)` to create a new message.
  */
 export const UpdateLinkResponseSchema: GenMessage<UpdateLinkResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 20);
+  messageDesc(file_conduit_v1_link_service, 21);
 
 /**
  * Request of DeleteLink.
@@ -1127,7 +1196,7 @@ export type DeleteLinkRequest = Message<"conduit.v1.DeleteLinkRequest"> & {
  * Use `create(DeleteLinkRequestSchema)` to create a new message.
  */
 export const DeleteLinkRequestSchema: GenMessage<DeleteLinkRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 21);
+  messageDesc(file_conduit_v1_link_service, 22);
 
 /**
  * Response of DeleteLink.
@@ -1148,7 +1217,7 @@ export type DeleteLinkResponse = Message<"conduit.v1.DeleteLinkResponse"> & {
  * Use `create(DeleteLinkResponseSchema)` to create a new message.
  */
 export const DeleteLinkResponseSchema: GenMessage<DeleteLinkResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_link_service, 22);
+  messageDesc(file_conduit_v1_link_service, 23);
 
 /**
  * What a match of a rule means.
