@@ -5,14 +5,27 @@ import { type RequestHead, readHead } from "./request-head.ts";
 import { readTarget } from "./request-target.ts";
 import type { Accepted } from "./stage-values.ts";
 
+/** Of a request line: two spaces, `HTTP/1.1` and the line end. */
+const AROUND_TARGET_BYTES = 12;
+
+/** Methods that speak to proxies, and those of RTSP and ICE, which the parser knows too. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  ...["TRACE", "CONNECT", "SOURCE", "DESCRIBE", "ANNOUNCE", "SETUP", "PLAY", "PAUSE", "TEARDOWN"],
+  ...["GET_PARAMETER", "SET_PARAMETER", "REDIRECT", "RECORD", "FLUSH"],
+]);
+
 /**
  * Stage 1, accept: the rules of HTTP that the parser leaves to us (promises.md S1, S2, S5).
  * @throws ConduitError `bad_request`, `head_too_large`, `target_too_long`, `not_supported`
  */
 export function accept(incoming: ProxyRequest, requestId: string, clientAddress: ClientAddress): Accepted {
-  const head = readHead(incoming.headerLines);
+  const head = readHead(incoming.headerLines, incoming.method.length + incoming.target.length + AROUND_TARGET_BYTES);
   const target = readTarget(incoming.target, head.host);
-  if (incoming.method === "TRACE" || incoming.method === "CONNECT") throw new ConduitError("not_supported");
+  // The parser reads HTTP/0.9 and HTTP/2.0 request lines too: neither is what follows on this connection.
+  if (incoming.httpVersion !== "1.1" && incoming.httpVersion !== "1.0") {
+    throw new ConduitError("bad_request", { detail: "Speak HTTP/1.1 or HTTP/1.0 on this connection" });
+  }
+  if (NOT_FORWARDED.has(incoming.method)) throw new ConduitError("not_supported");
   // An upgrade would turn the rest of the connection into bytes that nobody judges (h2c smuggling).
   if (head.upgrade.length > 0) {
     throw new ConduitError("not_supported", { detail: "Upgrading the connection is not supported here" });

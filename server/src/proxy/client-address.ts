@@ -1,5 +1,5 @@
 import { wrongSetting } from "../model/exit.ts";
-import { isInNetworks, type Network, parseNetwork } from "../policy/client-address.ts";
+import { canonicalAddress, isInNetworks, type Network, parseNetwork } from "../policy/client-address.ts";
 
 /** Says who a request comes from; see `createClientAddress`. */
 export type ClientAddress = (peerAddress: string, forwardedFor: readonly string[]) => string;
@@ -30,13 +30,13 @@ export function createClientAddress(trusted: readonly string[]): ClientAddress {
 const plainAddress = (address: string): string =>
   address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 
-/** `192.0.2.1`, `192.0.2.1:1234`, `2001:db8::1`, `[2001:db8::1]:1234`; undefined for anything else. */
+/** `192.0.2.1`, `192.0.2.1:1234`, `2001:db8::1`, `[2001:db8::1]:1234`; undefined for anything else. One spelling out. */
 function addressOfEntry(entry: string): string | undefined {
   const text = entry
     .trim()
     .replace(/^\[(.*)\](?::\d+)?$/, "$1")
     .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, "$1");
-  return "value" in parseNetwork(text) && !text.includes("/") ? plainAddress(text) : undefined;
+  return canonicalAddress(text);
 }
 
 function networkOf(text: string): Network {

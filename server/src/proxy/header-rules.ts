@@ -1,10 +1,16 @@
 /** RFC 9110 7.6.1: these speak about one connection only. `Connection` names more of them. */
 const HOP_BY_HOP = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"];
 
-/** A header's name as upstreams compare it: CGI and many frameworks make `X_User_ID` and `X-User-ID` one name. */
+const NOT_PLAIN = /[^a-z0-9-]/;
+const EACH_NOT_PLAIN = /[^a-z0-9]/g;
+
+/**
+ * A header's name as upstreams compare it: CGI and many frameworks make `X_User_ID` and `X-User-ID` one name, PHP
+ * `X.User.ID` too.
+ */
 export function canonicalName(name: string): string {
   const lower = name.toLowerCase();
-  return lower.includes("_") ? lower.replaceAll("_", "-") : lower;
+  return NOT_PLAIN.test(lower) ? lower.replace(EACH_NOT_PLAIN, "-") : lower;
 }
 
 /** Request headers that only the proxy may send (contract.md 5), by canonical name. */
@@ -19,7 +25,21 @@ const STRIPPED = new Set([
   "cookie",
   "cookie2",
   "forwarded",
+  "forwarded-for",
+  "x-forwarded",
   "x-real-ip",
+  "x-remote-ip",
+  "x-remote-addr",
+  "x-remote-user",
+  "remote-user",
+  "x-originating-ip",
+  "x-envoy-external-address",
+  "x-azure-clientip",
+  "fly-client-ip",
+  "x-user",
+  "x-tenant",
+  "x-host",
+  "x-original-host",
   "true-client-ip",
   "cf-connecting-ip",
   "cf-connecting-ipv6",

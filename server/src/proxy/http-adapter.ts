@@ -64,6 +64,8 @@ export function createHttpHandlers(
   const refused = new WeakSet<Duplex>();
 
   const handle = (incoming: IncomingMessage, response: ServerResponse, isContinueAwaited: boolean): void => {
+    // RFC 9112 9.6: after an answer that closes, nothing more is read on its connection; the bytes may be a body (S3).
+    if (inFlight.get(incoming.socket)?.answer.isLast === true) return;
     const sendContinue = isContinueAwaited ? () => response.writeContinue() : undefined;
     const body = new HttpBody(incoming, sendContinue, bodyIdleMs);
     const answer = new HttpAnswer(incoming, response, body);

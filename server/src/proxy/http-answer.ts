@@ -18,6 +18,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   #sentBytes = 0;
   #failure: Error | undefined;
   #isOver = false;
+  #isLast = false;
   #onOver: (() => void) | undefined;
 
   constructor(incoming: IncomingMessage, response: ServerResponse, requestBody: HttpBody) {
@@ -39,6 +40,11 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
     return this.#incoming.complete;
   }
 
+  /** Whether the connection ends with this answer. */
+  get isLast(): boolean {
+    return this.#isLast;
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -50,6 +56,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
 
   /** The connection ends with this answer. */
   closeAfterwards(): void {
+    this.#isLast = true;
     this.#response.shouldKeepAlive = false;
   }
 
@@ -62,11 +69,13 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
     this.#sentBytes = Buffer.byteLength(body);
     const response = this.#response;
     const unread = this.#unreadBody();
+    // Only refusals that end the connection write this line.
+    if (head.headerLines.includes("Connection")) this.#isLast = true;
     if (unread === "none") {
       response.writeHead(head.status, head.headerLines as string[]).end(body);
       return this.#ended;
     }
-    if (unread !== "small") response.shouldKeepAlive = false;
+    if (unread !== "small") this.closeAfterwards();
     response.writeHead(head.status, head.headerLines as string[]);
     if (unread === "awaited") response.end(body);
     else {

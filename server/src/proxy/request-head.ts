@@ -1,7 +1,13 @@
 import { ConduitError } from "../model/errors.ts";
 
-/** Lines of a request head; contract.md 8. The byte limit (32 KiB) is the parser's: `http-server.ts`. */
-export const HEADER_LINES_MAX = 200;
+/** Lines of a request head; contract.md 8. */
+const HEADER_LINES_MAX = 200;
+/** Bytes of a request head, counted as `name: value` and its line end; the parser's own count leaves some out. */
+const HEAD_MAX_BYTES = 32 * 1024;
+/** `: ` and the line end. */
+const LINE_OVERHEAD_BYTES = 4;
+/** The empty line. */
+const END_BYTES = 2;
 
 /** The header fields the stages look at, picked out in one pass. Lists hold one entry per line, in order. */
 export interface RequestHead {
@@ -59,18 +65,25 @@ const EMPTY: Omit<RequestHead, "names"> = {
   requestedMethod: NONE,
 };
 
-/** Reads the lines of a head. @throws ConduitError `head_too_large` above 200 lines: judged lines = parsed lines (S1) */
-export function readHead(headerLines: readonly string[]): RequestHead {
+/**
+ * Reads the lines of a head. Judged lines = parsed lines (S1).
+ * @param startBytes length of the request line with its line end
+ * @throws ConduitError `head_too_large` above 200 lines or 32 KiB
+ */
+export function readHead(headerLines: readonly string[], startBytes: number): RequestHead {
   if (headerLines.length > 2 * HEADER_LINES_MAX) throw new ConduitError("head_too_large");
+  let bytes = startBytes + END_BYTES + (headerLines.length / 2) * LINE_OVERHEAD_BYTES;
   const names: string[] = [];
   const picked: Record<Picked, readonly string[]> = { ...EMPTY };
   for (let at = 0; at + 1 < headerLines.length; at += 2) {
     const name = (headerLines[at] as string).toLowerCase();
     names.push(name);
+    bytes += name.length + (headerLines[at + 1] as string).length;
     const field = PICKED.get(name);
     if (field === undefined) continue;
     const value = headerLines[at + 1] as string;
     picked[field] = picked[field] === NONE ? [value] : [...picked[field], value];
   }
+  if (bytes > HEAD_MAX_BYTES) throw new ConduitError("head_too_large");
   return { names, ...picked };
 }

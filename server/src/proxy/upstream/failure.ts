@@ -12,6 +12,8 @@ export const isBrokenConnection = (cause: Error): boolean => {
   return BROKEN.has(code) || (code === "UND_ERR_SOCKET" && cause.message === "other side closed");
 };
 
+const INCOMPLETE = "The upstream closed the connection without a complete answer";
+
 /** Our code for what undici and the operating system throw. `hasLeft`: whether bytes of the request had been sent. */
 export function upstreamFailure(cause: Error, hasLeft: boolean): ConduitError {
   if (cause instanceof ConduitError) return cause;
@@ -19,11 +21,13 @@ export function upstreamFailure(cause: Error, hasLeft: boolean): ConduitError {
   if (code === "UND_ERR_INVALID_ARG") return failure("bad_request", "The request cannot be forwarded as it is", cause);
   if (code === "UND_ERR_CONNECT_TIMEOUT")
     return failure("upstream_timeout", "Connecting to the upstream took too long", cause);
-  if (isBrokenConnection(cause) && hasLeft) {
-    return failure("upstream_invalid", "The upstream closed the connection without a complete answer", cause);
-  }
   // The parser's own errors have a name and not always a code.
-  if (cause.name === "HTTPParserError" || INVALID.test(code)) return failure("upstream_invalid", undefined, cause);
+  if (cause.name === "HTTPParserError" || INVALID.test(code)) {
+    const detail = isBrokenConnection(cause) ? INCOMPLETE : undefined;
+    return failure("upstream_invalid", detail, cause);
+  }
+  // Whatever else happens to a request that has left: "unreachable" would say that it may be sent again.
+  if (hasLeft) return failure("upstream_invalid", isBrokenConnection(cause) ? INCOMPLETE : undefined, cause);
   return failure("upstream_unreachable", undefined, cause);
 }
 

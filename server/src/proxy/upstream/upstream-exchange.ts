@@ -34,6 +34,8 @@ export interface UpstreamAnswer {
 /** Methods that may be sent again when the connection closed under them (RFC 9110 9.2.2; contract.md 8). */
 const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 
+const STATUS_MAX = 599;
+
 const onTimeout = (exchange: UpstreamExchange): void => exchange.fail(new ConduitError("upstream_timeout"));
 
 /** One request to an upstream and its answer; also the answer's body. Used once. */
@@ -128,8 +130,10 @@ export class UpstreamExchange implements UpstreamHandler, AnswerBody {
     // 1xx: the final answer is still to come.
     if (status < 200) return;
     const coding = headers["transfer-encoding"];
+    // RFC 9110 15: no status is above 599; clients' libraries throw at them.
+    const isUnknown = status > STATUS_MAX;
     // A coding we do not undo would reach the client without its name: bytes that mean something else.
-    if (coding !== undefined && String(coding).toLowerCase() !== "chunked") {
+    if (isUnknown || (coding !== undefined && String(coding).toLowerCase() !== "chunked")) {
       this.fail(new ConduitError("upstream_invalid"));
       return;
     }
