@@ -91,14 +91,14 @@ describeStores("the config log", (store) => {
   test("and the rows it tells of are written together or not at all", async () => {
     const [name, project] = [unique("rolled-back"), unique("project")];
     const before = await databaseState(store());
-    const fails = commitChanges(store(), async (tx) => {
+    const fails = commitChanges(store(), "swept", async (tx) => {
       await makeProject(tx, project);
       await appendChanges(tx, [upsert(name, "1")]);
       throw new Error("refused");
     });
     await expect(fails).rejects.toThrow("refused");
     expect(await databaseState(store())).toEqual(before);
-    const { result, sequence } = await commitChanges(store(), async (tx) => ({
+    const { result, sequence } = await commitChanges(store(), "swept", async (tx) => ({
       result: await makeProject(tx, project),
       changes: [upsert(name, "1")],
     }));
@@ -167,7 +167,7 @@ describe("the order of the log (PostgreSQL)", () => {
         const changes = names.map((name, index) =>
           (round + index) % 4 === 0 ? remove(name) : upsert(name, `${id}.${round}`),
         );
-        const write = commitChanges(store, async (tx) => {
+        const write = commitChanges(store, "swept", async (tx) => {
           await tx.execute(sql`select pg_sleep(${(id % 3) / 1_000})`);
           if (round % 10 === 9) {
             await appendChanges(tx, changes);

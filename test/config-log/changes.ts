@@ -37,7 +37,7 @@ export const remove = (name: string): ConfigChange => ({ op: "delete", kind: "se
 
 /** Commits changes that have no rows of their own. */
 export const commit = async (store: Store, ...changes: ConfigChange[]): Promise<bigint> =>
-  (await commitChanges(store, async () => ({ result: undefined, changes }))).sequence;
+  (await commitChanges(store, "swept", async () => ({ result: undefined, changes }))).sequence;
 
 /** A hub over a store, not started. */
 export async function makeHub(store: Store, ringLimits?: RingLimits): Promise<ConfigHub> {

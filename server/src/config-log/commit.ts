@@ -1,4 +1,6 @@
+import type { AuditEvent } from "../model/audit-event.ts";
 import type { ConfigChange } from "../model/config-resource.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Tx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import { appendChanges } from "./append.ts";
@@ -7,6 +9,8 @@ import { appendChanges } from "./append.ts";
 export interface Write<T> {
   readonly result: T;
   readonly changes: readonly ConfigChange[];
+  /** True: done by an earlier call, which the audit trail tells of; nothing is done now. */
+  readonly isRepetition?: boolean;
 }
 
 /** What was committed. */
@@ -17,12 +21,19 @@ export interface Committed<T> {
 }
 
 /**
- * The one way control services write: `write` changes the tables, its configuration changes go to the log in the same
- * transaction, as its last statement. Rejects as `Store.transaction` does; `write` may run again.
+ * The one way control services write: `write` changes the tables, the audit trail tells of it, and its configuration
+ * changes go to the log, all in the same transaction; the log last. Rejects as `Store.transaction` does; `write` may run
+ * again.
+ * @param event "swept" = nobody's deed: what had ceased to count by the clock is taken away
  */
-export function commitChanges<T>(store: Store, write: (tx: Tx) => Promise<Write<T>>): Promise<Committed<T>> {
+export function commitChanges<T>(
+  store: Store,
+  event: AuditEvent | "swept",
+  write: (tx: Tx) => Promise<Write<T>>,
+): Promise<Committed<T>> {
   return store.transaction(async (tx) => {
-    const { result, changes } = await write(tx);
+    const { result, changes, isRepetition = false } = await write(tx);
+    if (event !== "swept" && !isRepetition) await recordAudit(tx, event);
     return { result, sequence: await appendChanges(tx, changes) };
   });
 }

@@ -17,6 +17,9 @@ export const proxyKey = createContextKey<ProxyPrincipal | undefined>(undefined, 
 /** Joins an answer to the log; "" = not given yet. */
 export const requestIdKey = createContextKey("", { description: "id of the call" });
 
+/** Address of who calls, as text; "" = unknown, or a call inside this process. */
+export const clientAddressKey = createContextKey("", { description: "address of the caller" });
+
 /** What services read of a call's context. */
 export interface Call {
   readonly values: ContextValues;

@@ -1,13 +1,14 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { commitChanges, type Write } from "../config-log/commit.ts";
-import type { Principal } from "../model/api-key.ts";
 import type { Tx } from "../store/database.ts";
+import { type AuditedCall, auditOf } from "./audit-of.ts";
+import { principalOf } from "./call.ts";
 import type { Deps } from "./deps.ts";
 import { createdBefore, requestMac } from "./idempotency.ts";
 
 /** A create call as far as its repetition matters. */
 export interface CreateCall<Desc extends DescMessage> {
-  readonly principal: Principal;
+  readonly context: AuditedCall;
   /** The request's schema; its name stands for the method. */
   readonly schema: Desc;
   readonly request: MessageShape<Desc> & { readonly requestId: string };
@@ -26,12 +27,14 @@ export async function createOnce<Desc extends DescMessage, Made>(
   call: CreateCall<Desc>,
   make: (tx: Tx) => Promise<Write<Made>>,
 ): Promise<CreateOutcome<Made>> {
-  const { schema, request, resourceName } = call;
+  const { context, schema, request, resourceName } = call;
   const mac = requestMac(deps.requestKey, schema, request);
-  const once = { principal: call.principal.apiKey, method: schema.typeName, mac, resourceName };
-  const { result, sequence } = await commitChanges(deps.store, async (tx): Promise<Write<CreateStep<Made>>> => {
-    const earlierName = await createdBefore(tx, { ...once, requestId: request.requestId }, deps.clock.now());
-    if (earlierName !== undefined) return { result: { earlierName }, changes: [] };
+  const once = { principal: principalOf(context).apiKey, method: schema.typeName, mac, resourceName };
+  const nowMs = deps.clock.now();
+  const event = auditOf(context, resourceName, nowMs);
+  const { result, sequence } = await commitChanges(deps.store, event, async (tx): Promise<Write<CreateStep<Made>>> => {
+    const earlierName = await createdBefore(tx, { ...once, requestId: request.requestId }, nowMs);
+    if (earlierName !== undefined) return { result: { earlierName }, changes: [], isRepetition: true };
     const { result: made, changes } = await make(tx);
     return { result: { made }, changes };
   });

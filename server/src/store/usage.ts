@@ -1,6 +1,7 @@
 import { and, desc, eq, lt, type SQL, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
 import { usageBatches, usageRollups } from "./schema.ts";
+import { storableText } from "./storable-text.ts";
 
 /** Requests of one minute, link, subject and outcome. `link` is the link's id. */
 export type UsageRow = typeof usageRollups.$inferSelect;
@@ -39,17 +40,13 @@ export async function addUsage(tx: Tx, batchId: string, rows: readonly UsageRow[
 function mergeRows(rows: readonly UsageRow[]): UsageRow[] {
   const byKey = new Map<string, UsageRow>();
   for (const given of rows) {
-    const row = { ...given, subject: storableText(given.subject) };
+    const row = { ...given, subject: storableText(given.subject, USAGE_SUBJECT_MAX) };
     const key = JSON.stringify([row.project, row.minute, row.link, row.subject, row.outcome, row.statusClass]);
     const requests = row.requests + (byKey.get(key)?.requests ?? 0n);
     byKey.set(key, { ...row, requests });
   }
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
 }
-
-/** A subject is the token's, thus anything: PostgreSQL stores neither NUL nor half a surrogate pair. */
-const storableText = (text: string): string =>
-  text.slice(0, USAGE_SUBJECT_MAX).replaceAll("\u0000", "\ufffd").toWellFormed();
 
 /** Counts of a project after a key (undefined = from the newest), of one link if given. */
 export function listUsage(

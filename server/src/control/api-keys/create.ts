@@ -4,7 +4,7 @@ import {
   CreateApiKeyRequestSchema,
 } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
 import type { Write } from "../../config-log/commit.ts";
-import type { Principal, Role } from "../../model/api-key.ts";
+import type { Role } from "../../model/api-key.ts";
 import { type FieldViolation, invalidFields } from "../../model/errors.ts";
 import { apiKeyName, idOf } from "../../model/resource-name.ts";
 import { generateToken } from "../../model/token-string.ts";
@@ -13,6 +13,7 @@ import type { Tx } from "../../store/database.ts";
 import { roleFromProto } from "../../wire/api-key.ts";
 import { msFromTimestamp } from "../../wire/time.ts";
 import { newApiKeyRow } from "../api-key-row.ts";
+import type { AuditedCall } from "../audit-of.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { expiryViolations } from "../expiry.ts";
@@ -25,7 +26,7 @@ import { apiKeyMessageOf } from "./convert.ts";
 export async function createApiKey(
   deps: Deps,
   request: CreateApiKeyRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<{ apiKey: ApiKeyMessage; configSequence: bigint }> {
   const project = request.parent === "" ? null : readProjectName(request.parent, "parent");
   const message = required(request.apiKey);
@@ -40,7 +41,7 @@ export async function createApiKey(
     return { result: await insertApiKey(tx, row), changes: [] };
   };
   const resourceName = apiKeyName(project ?? undefined, id);
-  const outcome = await createOnce(deps, { principal, schema: CreateApiKeyRequestSchema, request, resourceName }, make);
+  const outcome = await createOnce(deps, { context, schema: CreateApiKeyRequestSchema, request, resourceName }, make);
   if ("made" in outcome)
     // The only answer that holds the text: the database has its hash.
     return { apiKey: { ...apiKeyMessageOf(outcome.made), key: text }, configSequence: outcome.sequence };

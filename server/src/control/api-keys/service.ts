@@ -17,6 +17,7 @@ import {
   updateApiKey as updateRow,
 } from "../../store/api-keys.ts";
 import { msFromTimestamp } from "../../wire/time.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
@@ -32,8 +33,8 @@ import { createApiKey } from "./create.ts";
 const FIXED = [...OUTPUT_ONLY, "key", "key_hint"];
 
 export const apiKeyService = (deps: Deps): ServiceImpl<typeof ApiKeyService> => ({
-  createApiKey: (request, context) => createApiKey(deps, request, principalOf(context)),
-  updateApiKey: (request) => updateApiKey(deps, request),
+  createApiKey: (request, context) => createApiKey(deps, request, context),
+  updateApiKey: (request, context) => updateApiKey(deps, request, context),
 
   async getApiKey({ name }) {
     const { project, id } = readKeyName(name, "name");
@@ -53,9 +54,10 @@ export const apiKeyService = (deps: Deps): ServiceImpl<typeof ApiKeyService> => 
     return { apiKeys: rows.map(apiKeyMessageOf), nextPageToken };
   },
 
-  async deleteApiKey({ name, etag }) {
+  async deleteApiKey({ name, etag }, context) {
     const { project, id } = readKeyName(name, "name");
-    const { sequence } = await commitChanges(deps.store, async (tx) => {
+    const event = auditOf(context, name, deps.clock.now());
+    const { sequence } = await commitChanges(deps.store, event, async (tx) => {
       requireEtag(etag, found(await lockApiKey(tx, project, id)));
       await deleteApiKey(tx, project, id);
       return { result: undefined, changes: [] };
@@ -73,11 +75,13 @@ function readKeyName(name: string, field: string): { project: string | null; id:
 async function updateApiKey(
   deps: Deps,
   request: UpdateApiKeyRequest,
+  context: AuditedCall,
 ): Promise<{ apiKey: ApiKeyMessage; configSequence: bigint }> {
   const wanted = required(request.apiKey);
   const { project, id } = readKeyName(wanted.name, "api_key.name");
   const nowMs = deps.clock.now();
-  const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+  const event = auditOf(context, wanted.name, nowMs);
+  const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
     const row = found(await lockApiKey(tx, project, id));
     requireEtag(wanted.etag, row);
     const change = readChange(row, request, nowMs);

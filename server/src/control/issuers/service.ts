@@ -3,6 +3,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { commitChanges } from "../../config-log/commit.ts";
 import { ConduitError } from "../../model/errors.ts";
 import { deleteIssuer, getIssuer, listIssuers, lockIssuer } from "../../store/issuers.ts";
+import { auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
@@ -13,8 +14,8 @@ import { requireUnusedIssuer } from "../users-of-resource.ts";
 import { createIssuer, issuerMessageOf, updateIssuer } from "./write.ts";
 
 export const issuerService = (deps: Deps): ServiceImpl<typeof IssuerService> => ({
-  createIssuer: (request, context) => createIssuer(deps, request, principalOf(context)),
-  updateIssuer: (request, context) => updateIssuer(deps, request, principalOf(context)),
+  createIssuer: (request, context) => createIssuer(deps, request, context),
+  updateIssuer: (request, context) => updateIssuer(deps, request, context),
 
   async getIssuer({ name }) {
     const { project, id } = readNameInProject("issuer", name, "name");
@@ -34,9 +35,10 @@ export const issuerService = (deps: Deps): ServiceImpl<typeof IssuerService> => 
     return { issuers: rows.map(issuerMessageOf), nextPageToken };
   },
 
-  async deleteIssuer({ name, etag }) {
+  async deleteIssuer({ name, etag }, context) {
     const { project, id } = readNameInProject("issuer", name, "name");
-    const { sequence } = await commitChanges(deps.store, async (tx) => {
+    const event = auditOf(context, name, deps.clock.now());
+    const { sequence } = await commitChanges(deps.store, event, async (tx) => {
       // Locked first: a link that is about to trust it waits, and then finds it gone.
       const row = found(await lockIssuer(tx, project, id));
       requireEtag(etag, row);

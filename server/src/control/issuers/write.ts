@@ -6,12 +6,13 @@ import {
   type UpdateIssuerRequest,
 } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
 import { commitChanges, type Write } from "../../config-log/commit.ts";
-import type { Principal } from "../../model/api-key.ts";
 import type { Issuer } from "../../model/issuer.ts";
 import { idOf, issuerName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
 import { getIssuer, type IssuerRow, insertIssuer, lockIssuer, updateIssuer as updateRow } from "../../store/issuers.ts";
 import { issuerFromProto, issuerToProto } from "../../wire/issuer.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
+import { principalOf } from "../call.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { metaOf, requireEtag } from "../etag.ts";
@@ -41,7 +42,7 @@ export const issuerMessageOf = (row: IssuerRow): IssuerMessage => issuerToProto(
 export async function createIssuer(
   deps: Deps,
   request: CreateIssuerRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<WrittenIssuer> {
   const project = readProjectName(request.parent, "parent");
   const message = required(request.issuer);
@@ -49,7 +50,7 @@ export async function createIssuer(
   const id = request.issuerId || newId(deps.random, message.displayName, "issuer");
   const issuer: Issuer = { ...issuerFromProto(message), name: issuerName(project, id) };
   requireNotBuiltIn(issuer);
-  requirePrivateAllowed(principal, issuer, undefined);
+  requirePrivateAllowed(principalOf(context), issuer, undefined);
   const nowMs = deps.clock.now();
   const make = async (tx: Tx): Promise<Write<IssuerRow>> => {
     await requireProject(tx, project);
@@ -64,7 +65,7 @@ export async function createIssuer(
     });
     return { result, changes: [await issuerChange(tx, issuer, nowMs)] };
   };
-  const call = { principal, schema: CreateIssuerRequestSchema, request, resourceName: issuer.name };
+  const call = { context, schema: CreateIssuerRequestSchema, request, resourceName: issuer.name };
   const outcome = await createOnce(deps, call, make);
   const row =
     "made" in outcome
@@ -76,12 +77,13 @@ export async function createIssuer(
 export async function updateIssuer(
   deps: Deps,
   request: UpdateIssuerRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<WrittenIssuer> {
   const wanted = required(request.issuer);
   const { project, id } = readNameInProject("issuer", wanted.name, "issuer.name");
   const nowMs = deps.clock.now();
-  const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+  const event = auditOf(context, wanted.name, nowMs);
+  const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
     const row = found(await lockIssuer(tx, project, id));
     requireEtag(wanted.etag, row);
     const current = issuerOf(row);
@@ -89,7 +91,7 @@ export async function updateIssuer(
     requireKeys(message);
     const next = issuerFromProto(message);
     requireSameNature(current, next);
-    requirePrivateAllowed(principal, next, current);
+    requirePrivateAllowed(principalOf(context), next, current);
     await requireSoundIssuer(deps, tx, project, next);
     await requireLinksStaySound(tx, project, next);
     const updated = await updateRow(tx, { ...row, spec: issuerSpecOf(next), updateTime: new Date(nowMs) });

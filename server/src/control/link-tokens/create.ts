@@ -4,13 +4,13 @@ import {
   type LinkToken as LinkTokenMessage,
 } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import type { Write } from "../../config-log/commit.ts";
-import type { Principal } from "../../model/api-key.ts";
 import { idOf, linkTokenName } from "../../model/resource-name.ts";
 import { generateToken, hashToken } from "../../model/token-string.ts";
 import type { Tx } from "../../store/database.ts";
 import { getLinkToken, insertLinkToken, type LinkTokenRow } from "../../store/link-tokens.ts";
 import { getLink } from "../../store/links.ts";
 import { linkTokenFromProto } from "../../wire/link-token.ts";
+import type { AuditedCall } from "../audit-of.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { expiryViolations } from "../expiry.ts";
@@ -23,7 +23,7 @@ import { requireSoundToken } from "./soundness.ts";
 export async function createLinkToken(
   deps: Deps,
   request: CreateLinkTokenRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<{ linkToken: LinkTokenMessage; configSequence: bigint }> {
   const { project, id: link } = readNameInProject("link", request.parent, "parent");
   const nowMs = deps.clock.now();
@@ -40,7 +40,7 @@ export async function createLinkToken(
     const made = await insertLinkToken(tx, row);
     return { result: made, changes: [linkTokenChange(linkTokenOf(project, made))] };
   };
-  const call = { principal, schema: CreateLinkTokenRequestSchema, request, resourceName: name };
+  const call = { context, schema: CreateLinkTokenRequestSchema, request, resourceName: name };
   const outcome = await createOnce(deps, call, make);
   if ("made" in outcome) {
     // The only answer that holds the text: the database has its hash.

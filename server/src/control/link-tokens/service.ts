@@ -8,6 +8,7 @@ import {
 import type { ServiceImpl } from "@connectrpc/connect";
 import { commitChanges } from "../../config-log/commit.ts";
 import type { LinkToken } from "../../model/link-token.ts";
+import { linkTokenName } from "../../model/resource-name.ts";
 import type { Reader } from "../../store/database.ts";
 import {
   deleteLinkToken,
@@ -18,6 +19,7 @@ import {
 } from "../../store/link-tokens.ts";
 import { getLink } from "../../store/links.ts";
 import { linkTokenFromProto, linkTokenToProto } from "../../wire/link-token.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
@@ -33,8 +35,8 @@ import { requireSoundToken } from "./soundness.ts";
 const FIXED = [...OUTPUT_ONLY, "token", "state"];
 
 export const linkTokenService = (deps: Deps): ServiceImpl<typeof LinkTokenService> => ({
-  createLinkToken: (request, context) => createLinkToken(deps, request, principalOf(context)),
-  updateLinkToken: (request) => updateLinkToken(deps, request),
+  createLinkToken: (request, context) => createLinkToken(deps, request, context),
+  updateLinkToken: (request, context) => updateLinkToken(deps, request, context),
 
   async getLinkToken({ name }) {
     const { project, link, id } = readLinkTokenName(name, "name");
@@ -58,9 +60,10 @@ export const linkTokenService = (deps: Deps): ServiceImpl<typeof LinkTokenServic
     return { linkTokens: rows.map((row) => linkTokenMessageOf(project, row, deps.clock.now())), nextPageToken };
   },
 
-  async deleteLinkToken({ name, etag }) {
+  async deleteLinkToken({ name, etag }, context) {
     const { project, link, id } = readLinkTokenName(name, "name");
-    const { sequence } = await commitChanges(deps.store, async (tx) => {
+    const event = auditOf(context, name, deps.clock.now());
+    const { sequence } = await commitChanges(deps.store, event, async (tx) => {
       await requireLink(tx, project, link);
       requireEtag(etag, found(await lockLinkToken(tx, link, id)));
       await deleteLinkToken(tx, link, id);
@@ -73,10 +76,12 @@ export const linkTokenService = (deps: Deps): ServiceImpl<typeof LinkTokenServic
 async function updateLinkToken(
   deps: Deps,
   request: UpdateLinkTokenRequest,
+  context: AuditedCall,
 ): Promise<{ linkToken: LinkTokenMessage; configSequence: bigint }> {
   const { project, link, id } = readLinkTokenName(request.linkToken?.name ?? "", "link_token.name");
   const nowMs = deps.clock.now();
-  const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+  const event = auditOf(context, linkTokenName(project, link, id), nowMs);
+  const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
     await requireLink(tx, project, link);
     const row = found(await lockLinkToken(tx, link, id));
     requireEtag(request.linkToken?.etag ?? "", row);

@@ -4,12 +4,13 @@ import {
   type Link as LinkMessage,
 } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import type { Write } from "../../config-log/commit.ts";
-import type { Principal } from "../../model/api-key.ts";
 import type { Link } from "../../model/link.ts";
 import { idOf, linkName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
 import { getLink, insertLink, type LinkRow } from "../../store/links.ts";
 import { linkFromProto, withNewLinkDefaults } from "../../wire/link.ts";
+import type { AuditedCall } from "../audit-of.ts";
+import { principalOf } from "../call.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { newId } from "../new-id.ts";
@@ -23,18 +24,18 @@ import { requirePrivateAllowed, requireRules, requireSound } from "./soundness.t
 export async function createLink(
   deps: Deps,
   request: CreateLinkRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<{ link: LinkMessage; configSequence: bigint }> {
   const project = readProjectName(request.parent, "parent");
   const id = request.linkId || newId(deps.random, request.link?.displayName ?? "", "link");
   const link = newLink(required(request.link), linkName(project, id));
-  requirePrivateAllowed(principal, link, undefined);
+  requirePrivateAllowed(principalOf(context), link, undefined);
   const make = (tx: Tx) => insertSoundLink(tx, project, link, new Date(deps.clock.now()));
   if (request.validateOnly) {
     const { result } = await rehearse(deps.store, make);
     return { link: linkMessageOf(result, undefined), configSequence: 0n };
   }
-  const call = { principal, schema: CreateLinkRequestSchema, request, resourceName: link.name };
+  const call = { context, schema: CreateLinkRequestSchema, request, resourceName: link.name };
   const outcome = await createOnce(deps, call, make);
   const row =
     "made" in outcome

@@ -10,6 +10,7 @@ import { linkTokenName } from "../../model/resource-name.ts";
 import { allLinkTokens } from "../../store/link-tokens.ts";
 import { deleteLink, getLink, type LinkRow, listLinks, lockLink, updateLink as updateRow } from "../../store/links.ts";
 import { countRejections } from "../../store/rejections.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
@@ -21,10 +22,10 @@ import { createLink } from "./create.ts";
 import { updateLink } from "./update.ts";
 
 export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
-  createLink: (request, context) => createLink(deps, request, principalOf(context)),
-  updateLink: (request, context) => updateLink(deps, request, principalOf(context)),
-  disableLink: (request) => setState(deps, request.name, "DISABLED"),
-  enableLink: (request) => setState(deps, request.name, "ACTIVE"),
+  createLink: (request, context) => createLink(deps, request, context),
+  updateLink: (request, context) => updateLink(deps, request, context),
+  disableLink: (request, context) => setState(deps, request.name, "DISABLED", context),
+  enableLink: (request, context) => setState(deps, request.name, "ACTIVE", context),
 
   async getLink({ name }) {
     const { project, id } = readNameInProject("link", name, "name");
@@ -49,9 +50,10 @@ export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
     return { links: await withConditions(deps, rows), nextPageToken };
   },
 
-  async deleteLink({ name, etag }) {
+  async deleteLink({ name, etag }, context) {
     const { project, id } = readNameInProject("link", name, "name");
-    const { sequence } = await commitChanges(deps.store, async (tx) => {
+    const event = auditOf(context, name, deps.clock.now());
+    const { sequence } = await commitChanges(deps.store, event, async (tx) => {
       requireEtag(etag, found(await lockLink(tx, project, id)));
       const tokens = (await allLinkTokens(tx, id)).map((token) => linkTokenName(project, id, token.id));
       await deleteLink(tx, project, id);
@@ -66,9 +68,11 @@ async function setState(
   deps: Deps,
   name: string,
   state: Link["state"],
+  context: AuditedCall,
 ): Promise<{ link: LinkMessage; configSequence: bigint }> {
   const { project, id } = readNameInProject("link", name, "name");
-  const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+  const event = auditOf(context, name, deps.clock.now());
+  const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
     const row = found(await lockLink(tx, project, id));
     const link: Link = { ...linkOf(row), state };
     const changed = { ...row, spec: specOf(link), updateTime: new Date(deps.clock.now()) };

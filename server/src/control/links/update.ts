@@ -4,11 +4,13 @@ import {
   type UpdateLinkRequest,
 } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { commitChanges, type Write } from "../../config-log/commit.ts";
-import type { Principal } from "../../model/api-key.ts";
 import type { Link } from "../../model/link.ts";
+import { linkName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
 import { type LinkRow, lockLink, updateLink as updateRow } from "../../store/links.ts";
 import { linkFromProto, linkToProto } from "../../wire/link.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
+import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
 import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
@@ -24,7 +26,7 @@ const FIXED = [...OUTPUT_ONLY, "state", "conditions"];
 export async function updateLink(
   deps: Deps,
   request: UpdateLinkRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<{ link: LinkMessage; configSequence: bigint }> {
   const { project, id } = readNameInProject("link", request.link?.name ?? "", "link.name");
   const change = async (tx: Tx): Promise<Write<LinkRow>> => {
@@ -32,7 +34,7 @@ export async function updateLink(
     requireEtag(request.link?.etag ?? "", row);
     const current = linkOf(row);
     const next = changedLink(current, request);
-    requirePrivateAllowed(principal, next, current);
+    requirePrivateAllowed(principalOf(context), next, current);
     await requireSound(tx, project, next);
     const changed = { ...row, spec: specOf(next), updateTime: new Date(deps.clock.now()) };
     return { result: await updateRow(tx, changed), changes: [linkChange(next)] };
@@ -41,7 +43,8 @@ export async function updateLink(
     const { result } = await rehearse(deps.store, change);
     return { link: linkMessageOf(result, undefined), configSequence: 0n };
   }
-  const { result, sequence } = await commitChanges(deps.store, change);
+  const event = auditOf(context, linkName(project, id), deps.clock.now());
+  const { result, sequence } = await commitChanges(deps.store, event, change);
   return { link: linkMessageOf(result, undefined), configSequence: sequence };
 }
 

@@ -4,7 +4,6 @@ import {
   type Project as ProjectMessage,
 } from "@conduit-link/proto/conduit/v1/project_service_pb";
 import type { Write } from "../../config-log/commit.ts";
-import type { Principal } from "../../model/api-key.ts";
 import { DEFAULT_ALGORITHMS, type Issuer, LEEWAY_DEFAULTS } from "../../model/issuer.ts";
 import { BUILT_IN_ISSUER_ID } from "../../model/project.ts";
 import { idOf, issuerName, projectName } from "../../model/resource-name.ts";
@@ -13,6 +12,7 @@ import type { Tx } from "../../store/database.ts";
 import { insertIssuer } from "../../store/issuers.ts";
 import { getProject, insertProject, type ProjectRow } from "../../store/projects.ts";
 import { insertSigningKey } from "../../store/signing-keys.ts";
+import type { AuditedCall } from "../audit-of.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { issuerChange } from "../issuer-change.ts";
@@ -29,7 +29,7 @@ const SLUG_MAX = 31;
 export async function createProject(
   deps: Deps,
   request: CreateProjectRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<{ project: ProjectMessage; configSequence: bigint }> {
   const displayName = request.project?.displayName ?? "";
   const id = request.projectId || newId(deps.random, displayName, "project", SLUG_MAX);
@@ -46,7 +46,7 @@ export async function createProject(
     await insertIssuer(tx, { project: id, id: BUILT_IN_ISSUER_ID, spec: issuerSpecOf(issuer), ...times });
     return { result, changes: [await issuerChange(tx, issuer, now.getTime())] };
   };
-  const call = { principal, schema: CreateProjectRequestSchema, request, resourceName: projectName(id) };
+  const call = { context, schema: CreateProjectRequestSchema, request, resourceName: projectName(id) };
   const outcome = await createOnce(deps, call, make);
   const row =
     "made" in outcome

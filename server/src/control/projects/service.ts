@@ -21,6 +21,7 @@ import {
   updateProject,
 } from "../../store/projects.ts";
 import { listSecrets } from "../../store/secrets.ts";
+import { auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
@@ -37,7 +38,7 @@ const RESOURCES_MAX = 100_000;
 const NAMED_MAX = 10;
 
 export const projectService = (deps: Deps): ServiceImpl<typeof ProjectService> => ({
-  createProject: (request, context) => createProject(deps, request, principalOf(context)),
+  createProject: (request, context) => createProject(deps, request, context),
 
   async getProject({ name }) {
     const id = readProjectName(name, "name");
@@ -52,10 +53,11 @@ export const projectService = (deps: Deps): ServiceImpl<typeof ProjectService> =
     return { projects: rows.map(projectMessageOf), nextPageToken };
   },
 
-  async updateProject({ project: message, updateMask }) {
+  async updateProject({ project: message, updateMask }, context) {
     const wanted = required(message);
     const id = readProjectName(wanted.name, "project.name");
-    const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+    const event = auditOf(context, wanted.name, deps.clock.now());
+    const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
       const row = found(await lockProject(tx, id));
       requireEtag(wanted.etag, row);
       const { displayName } = applyMask(ProjectSchema, projectMessageOf(row), wanted, updateMask, FIXED).message;
@@ -65,9 +67,10 @@ export const projectService = (deps: Deps): ServiceImpl<typeof ProjectService> =
     return { project: projectMessageOf(result), configSequence: sequence };
   },
 
-  async deleteProject({ name, etag }) {
+  async deleteProject({ name, etag }, context) {
     const id = readProjectName(name, "name");
-    const { sequence } = await commitChanges(deps.store, async (tx) => {
+    const event = auditOf(context, name, deps.clock.now());
+    const { sequence } = await commitChanges(deps.store, event, async (tx) => {
       requireEtag(etag, found(await lockProject(tx, id)));
       const links = await listLinks(tx, id, "", NAMED_MAX);
       if (links.length > 0) throw inUse(links.map((link) => linkName(id, link.id)));

@@ -8,10 +8,12 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { ConduitError } from "../../model/errors.ts";
 import { proxyName } from "../../model/resource-name.ts";
 import { generateToken, hashToken, isTokenOf } from "../../model/token-string.ts";
+import { recordAudit } from "../../store/audit.ts";
 import { consumeJoinToken, insertJoinToken } from "../../store/join-tokens.ts";
 import { insertProxy, listProxies, type ProxyRow } from "../../store/proxies.ts";
 import { proxyToProto } from "../../wire/proxy.ts";
 import { timestampFromMs } from "../../wire/time.ts";
+import { type AuditedCall, auditBy, auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { headSequence } from "../log-head.ts";
@@ -30,20 +32,21 @@ export interface Presence {
 }
 
 export const proxyService = (deps: Deps, presence: Presence): ServiceImpl<typeof ProxyService> => ({
-  async createJoinToken({ displayName }) {
+  async createJoinToken({ displayName }, context) {
     const token = generateToken("joinToken", deps.random).reveal();
     const nowMs = deps.clock.now();
     const expireTimeMs = nowMs + JOIN_TOKEN_LIFETIME_MS;
     const configSequence = await deps.store.transaction(async (tx) => {
       const times = { createTime: new Date(nowMs), expireTime: new Date(expireTimeMs) };
       await insertJoinToken(tx, { tokenHash: hashToken(token), displayName, ...times });
+      await recordAudit(tx, auditOf(context, "proxies/-", nowMs, { display_name: displayName }));
       return headSequence(tx);
     });
     const expireTime = timestampFromMs(expireTimeMs);
     return { joinToken: token, configSequence, ...(expireTime && { expireTime }) };
   },
 
-  joinProxy: (request) => joinProxy(deps, request),
+  joinProxy: (request, context) => joinProxy(deps, request, context),
 
   async listProxies(request, context) {
     const { apiKey } = principalOf(context);
@@ -60,6 +63,7 @@ export const proxyService = (deps: Deps, presence: Presence): ServiceImpl<typeof
 async function joinProxy(
   deps: Deps,
   { joinToken, displayName }: JoinProxyRequest,
+  context: AuditedCall,
 ): Promise<{ proxy: ProxyMessage; credential: string; configSequence: bigint }> {
   if (!isTokenOf("joinToken", joinToken)) throw new ConduitError("join_token_invalid");
   const credential = generateToken("proxyCredential", deps.random).reveal();
@@ -75,6 +79,7 @@ async function joinProxy(
       displayName: name,
       createTime: now,
     });
+    await recordAudit(tx, auditBy(proxyName(id), context, proxyName(id), now.getTime()));
     return { row, head: await headSequence(tx) };
   });
   const standing = { lag: head, connected: false };

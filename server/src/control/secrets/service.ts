@@ -7,12 +7,12 @@ import {
 } from "@conduit-link/proto/conduit/v1/secret_service_pb";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { commitChanges, type Write } from "../../config-log/commit.ts";
-import type { Principal } from "../../model/api-key.ts";
 import { idOf, secretName } from "../../model/resource-name.ts";
 import { fingerprintOf } from "../../model/secret.ts";
 import { SecretText } from "../../model/secret-text.ts";
 import type { Tx } from "../../store/database.ts";
 import { deleteSecret, getSecret, insertSecret, listSecrets, lockSecret, type SecretRow } from "../../store/secrets.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
@@ -29,8 +29,8 @@ import { requireSendable } from "./soundness.ts";
 import { updateSecret } from "./update.ts";
 
 export const secretService = (deps: Deps): ServiceImpl<typeof SecretService> => ({
-  createSecret: (request, context) => createSecret(deps, request, principalOf(context)),
-  updateSecret: (request) => updateSecret(deps, request),
+  createSecret: (request, context) => createSecret(deps, request, context),
+  updateSecret: (request, context) => updateSecret(deps, request, context),
 
   async getSecret({ name }) {
     const { project, id } = readNameInProject("secret", name, "name");
@@ -50,9 +50,10 @@ export const secretService = (deps: Deps): ServiceImpl<typeof SecretService> => 
     return { secrets: rows.map(secretMessageOf), nextPageToken };
   },
 
-  async deleteSecret({ name, etag }) {
+  async deleteSecret({ name, etag }, context) {
     const { project, id } = readNameInProject("secret", name, "name");
-    const { sequence } = await commitChanges(deps.store, async (tx) => {
+    const event = auditOf(context, name, deps.clock.now());
+    const { sequence } = await commitChanges(deps.store, event, async (tx) => {
       // Locked first: a link or issuer that is about to refer to it waits, and then finds it gone.
       requireEtag(etag, found(await lockSecret(tx, project, id)));
       await requireUnusedSecret(tx, project, name);
@@ -66,14 +67,14 @@ export const secretService = (deps: Deps): ServiceImpl<typeof SecretService> => 
 async function createSecret(
   deps: Deps,
   request: CreateSecretRequest,
-  principal: Principal,
+  context: AuditedCall,
 ): Promise<{ secret: SecretMessage; configSequence: bigint }> {
   const project = readProjectName(request.parent, "parent");
   const message = required(request.secret);
   const id = request.secretId || newId(deps.random, message.displayName, "secret");
   requireSendable("secret.value", message.value);
   if (message.nextValue !== "") requireSendable("secret.next_value", message.nextValue);
-  const call = { principal, schema: CreateSecretRequestSchema, request, resourceName: secretName(project, id) };
+  const call = { context, schema: CreateSecretRequestSchema, request, resourceName: secretName(project, id) };
   const outcome = await createOnce(deps, call, (tx) => insertSealed(deps, tx, project, id, message));
   const row =
     "made" in outcome

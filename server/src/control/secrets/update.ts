@@ -9,6 +9,7 @@ import { fingerprintOf } from "../../model/secret.ts";
 import { SecretText } from "../../model/secret-text.ts";
 import type { Tx } from "../../store/database.ts";
 import { lockSecret, type SecretRow, updateSecret as updateRow } from "../../store/secrets.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
 import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
@@ -23,10 +24,12 @@ const FIXED = [...OUTPUT_ONLY, "secret_set", "next_secret_set", "fingerprint"];
 export async function updateSecret(
   deps: Deps,
   request: UpdateSecretRequest,
+  context: AuditedCall,
 ): Promise<{ secret: SecretMessage; configSequence: bigint }> {
   const wanted = required(request.secret);
   const { project, id } = readNameInProject("secret", wanted.name, "secret.name");
-  const { result, sequence } = await commitChanges(deps.store, async (tx) => {
+  const event = auditOf(context, wanted.name, deps.clock.now());
+  const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
     const row = found(await lockSecret(tx, project, id));
     requireEtag(wanted.etag, row);
     const update = readUpdate(row, request);
