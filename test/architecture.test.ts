@@ -140,6 +140,7 @@ const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["cli/client.ts", "the API key goes into the call"],
   ["control/api-keys/create.ts", "a new API key is shown once"],
   ["control/hmac-check.ts", "a new HMAC secret is judged before it is kept: length, obvious weakness"],
+  ["control/links/debug-keys.ts", "a new debug key is shown once"],
   ["control/link-tokens/create.ts", "a new link token is shown once"],
   ["control/operator-key.ts", "the first API key is hashed for the database"],
   ["control/proxies/service.ts", "a new join token or credential is shown once"],

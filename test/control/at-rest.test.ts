@@ -1,5 +1,6 @@
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
 import { IssuerService } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
+import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { SecretService } from "@conduit-link/proto/conduit/v1/secret_service_pb";
@@ -54,6 +55,7 @@ it("a dump of the database holds no token, key or secret that was ever given or 
   const { linkToken } = await plane
     .client(LinkTokenService)
     .createLinkToken({ parent: link, linkToken: {}, requestId: crypto.randomUUID() });
+  const { debugKey } = await plane.client(LinkService).createDebugKey({ parent: link, requestId: crypto.randomUUID() });
   const { apiKey } = await plane
     .client(ApiKeyService)
     .createApiKey({ apiKey: { role: Role.OPERATOR }, requestId: crypto.randomUUID() });
@@ -63,7 +65,7 @@ it("a dump of the database holds no token, key or secret that was ever given or 
   const mint = { parent, subject: "user", links: [link] };
   const { accessToken } = await plane.client(TokenService).mintToken(mint);
 
-  const shown = [value, nextValue, linkToken!.token, apiKey!.key, joinToken, unused, credential, accessToken];
+  const shown = [value, nextValue, linkToken!.token, debugKey, apiKey!.key, joinToken, unused, credential, accessToken];
   const text = await dump(plane);
   for (const one of [...shown, plane.operatorKey, ...Object.values(keys)])
     for (const spelling of spellings(one)) expect(text).not.toContain(spelling);

@@ -1,6 +1,17 @@
 // contract.md 7: statuses, codes and texts.
 import { describe, expect, test } from "vitest";
-import { LINK_ID, LINK_TOKEN, type ProxyOptions, startProxy, userToken } from "./harness.ts";
+import { generateToken, hashToken } from "../../server/src/model/token-string.ts";
+import { systemRandom } from "../../server/src/random.ts";
+import {
+  fakeClock,
+  LINK_ID,
+  LINK_NAME,
+  LINK_TOKEN,
+  linkOf,
+  type ProxyOptions,
+  startProxy,
+  userToken,
+} from "./harness.ts";
 
 async function proxyOf(options: Omit<ProxyOptions, "baseUrl"> = {}) {
   return startProxy({ baseUrl: "http://127.0.0.1:9", ...options });
@@ -101,6 +112,20 @@ describe("debugging a JWT", () => {
     const wrong = await bodyOf(proxy, { ...debug, authorization: `Bearer ${userToken({ iss: "https://other" })}` });
     expect([wrong.jwt_error, wrong.seen]).toEqual(["Invalid issuer", "https://other"]);
     expect(wrong.expected).toBe("https://app.example");
+  });
+
+  test("says why to holders of a debug key where it is KEY, until the key expires", async () => {
+    const clock = fakeClock(Date.now());
+    const proxy = await proxyOf({ clock });
+    const key = generateToken("debugKey", systemRandom).reveal();
+    const debugKeys = [{ keyHash: hashToken(key), expireTimeMs: clock.now() + 60_000 }];
+    proxy.put({ kind: "link", name: LINK_NAME, link: linkOf("http://127.0.0.1:9"), debugKeys });
+    const headers = { "x-debug-jwt": key, authorization: `Bearer ${expired()}` };
+    expect((await bodyOf(proxy, headers)).jwt_error).toBe("Token expired");
+    expect((await bodyOf(proxy, { ...headers, "x-debug-jwt": `${key}x` })).jwt_error).toMatch(/^JWT debugging is off/);
+    clock.advance(60_000);
+    expect((await bodyOf(proxy, headers)).jwt_error).toMatch(/^JWT debugging is off/);
+    expect(proxy.logLines.join("")).not.toContain(key);
   });
 
   test("is not told to who does not ask", async () => {

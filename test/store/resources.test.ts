@@ -34,8 +34,10 @@ import {
   insertLink,
   linksOfIssuer,
   linksOfSecret,
+  linksWithExpiredDebugKeys,
   listLinks,
   lockLink,
+  setDebugKeys,
   updateLink,
 } from "../../server/src/store/links.ts";
 import {
@@ -162,13 +164,26 @@ describeStores("resources", (store) => {
             },
           ],
         });
-        expect(await insertLink(tx, row)).toEqual({ ...row, version: 1 });
-        expect(await getLink(tx, project, row.id)).toEqual({ ...row, version: 1 });
+        const made = { ...row, debugKeys: [], version: 1 };
+        expect(await insertLink(tx, row)).toEqual(made);
+        expect(await getLink(tx, project, row.id)).toEqual(made);
         const next = { project, id: row.id, version: 1, spec: linkSpec({ state: "DISABLED" }), updateTime: LATER };
-        expect(await updateLink(tx, next)).toEqual({ ...row, ...next, version: 2 });
+        expect(await updateLink(tx, next)).toEqual({ ...made, ...next, version: 2 });
         await expect(updateLink(tx, next)).rejects.toEqual(refusal("etag_mismatch"));
         expect(await lockLink(tx, project, row.id)).toMatchObject({ version: 2 });
         expect(await listLinks(tx, project, "", 10)).toHaveLength(1);
+      });
+    });
+
+    test("keeps debug keys beside its version, and is found when one has expired", async () => {
+      await inProject(async (tx, project) => {
+        const { id, version } = await insertLink(tx, linkRow(project));
+        const debugKeys = [{ id: "debug-a", keyHash: "ab".repeat(32), expireTimeMs: LATER.getTime() }];
+        await setDebugKeys(tx, { project, id, debugKeys });
+        expect(await getLink(tx, project, id)).toMatchObject({ debugKeys, version });
+        const expiredAt = (ms: number) => linksWithExpiredDebugKeys(tx, new Date(ms), 1000);
+        expect(await expiredAt(LATER.getTime() - 1)).not.toContainEqual({ project, id });
+        expect(await expiredAt(LATER.getTime())).toContainEqual({ project, id });
       });
     });
 

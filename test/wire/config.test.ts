@@ -80,6 +80,10 @@ const hs256: Issuer = {
 };
 const resources: ConfigResource[] = [
   { kind: "link", name: link.name, link },
+  {
+    ...{ kind: "link", name: "projects/demo/links/debugged", link: { ...link, name: "projects/demo/links/debugged" } },
+    debugKeys: [{ keyHash: "cd".repeat(32), expireTimeMs: 1_800_000_000_000 }],
+  },
   { kind: "issuer", name: hs256.name, issuer: hs256 },
   {
     kind: "issuer",

@@ -30,6 +30,7 @@ import { createGate, createInterceptors, type Gate } from "./interceptors.ts";
 import { issuerService } from "./issuers/service.ts";
 import { createJwksRoute } from "./jwks-route.ts";
 import { linkTokenService } from "./link-tokens/service.ts";
+import { sweepDebugKeys } from "./links/debug-keys.ts";
 import { linkService } from "./links/service.ts";
 import { createPageTokens } from "./page-token.ts";
 import { projectService } from "./projects/service.ts";
@@ -78,6 +79,8 @@ export interface Control {
   transportAs(principal: Principal): Transport;
   /** Writes what is still in memory (the proxies' status); it does so by itself about every second. */
   flush(): Promise<void>;
+  /** Takes away what has expired; to be called about once a minute. Rejects when the database cannot be reached. */
+  sweep(): Promise<void>;
 }
 
 /** The operator that `conduit dev` and `--local` commands act as: the one who has the database anyway. */
@@ -105,6 +108,7 @@ export function createControl(options: ControlOptions): Control {
       );
     },
     flush: () => statuses.flush(),
+    sweep: () => sweepDebugKeys(deps),
   };
 }
 

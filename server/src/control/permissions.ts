@@ -47,6 +47,7 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.LinkService/DeleteLink": inProject("editor", "name"),
   "conduit.v1.LinkService/DisableLink": inProject("editor", "name"),
   "conduit.v1.LinkService/EnableLink": inProject("editor", "name"),
+  "conduit.v1.LinkService/CreateDebugKey": inProject("editor", "parent"),
 
   "conduit.v1.LinkTokenService/CreateLinkToken": inProject("editor", "parent"),
   "conduit.v1.LinkTokenService/GetLinkToken": inProject("viewer", "name"),

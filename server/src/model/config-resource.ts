@@ -1,10 +1,12 @@
+import type { DebugKey } from "./debug-key.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Link } from "./link.ts";
 import type { LinkToken } from "./link-token.ts";
 
 /** A resource as the proxies get it: what the config log carries, in the server's own types. */
 export type ConfigResource =
-  | { readonly kind: "link"; readonly name: string; readonly link: Link }
+  /** `debugKeys`: those that have not expired; absent = none. */
+  | { readonly kind: "link"; readonly name: string; readonly link: Link; readonly debugKeys?: readonly DebugKey[] }
   | { readonly kind: "link_token"; readonly name: string; readonly linkToken: LinkToken }
   /** `jwks`: the public keys of a built-in issuer as JSON text; undefined for the others. */
   | { readonly kind: "issuer"; readonly name: string; readonly issuer: Issuer; readonly jwks?: string }

@@ -13,6 +13,8 @@ export const TOKEN_PREFIXES = {
   proxyCredential: "cl_prx_",
   /** Lets one proxy join, once. */
   joinToken: "cl_join_",
+  /** Shows its holder why a link refuses tokens. */
+  debugKey: "cl_dbg_",
 } as const;
 
 export type TokenKind = keyof typeof TOKEN_PREFIXES;

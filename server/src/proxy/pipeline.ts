@@ -48,7 +48,7 @@ export interface PipelineParts {
 /** The proxy: from a request to its one answer, recorded once (design.md 8). */
 export function createPipeline(parts: PipelineParts): Serve {
   return async (request, sink) => {
-    const progress = beginProgress(parts.random.uuid(), request, sink, parts.clock.monotonic());
+    const progress = beginProgress(parts.random.uuid(), request, sink, parts.clock);
     parts.recorders.metrics.began();
     let end = NOTHING_SENT;
     try {

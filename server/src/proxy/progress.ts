@@ -1,3 +1,5 @@
+import type { Clock } from "../clock.ts";
+import { type DebugAccess, debugAccess } from "../judge/debug-access.ts";
 import type { User } from "../judge/judged-request.ts";
 import { Refusal } from "../judge/refusal.ts";
 import type { Log } from "../log.ts";
@@ -14,6 +16,7 @@ export interface Progress {
   readonly requestId: string;
   readonly request: ProxyRequest;
   readonly sink: AnswerSink;
+  readonly clock: Clock;
   /** Monotonic clock. */
   readonly startMs: number;
   accepted: Accepted | undefined;
@@ -32,12 +35,13 @@ export const NOTHING_SENT: AnswerEnd = { sentBytes: 0, isClientGone: true };
 
 const OPEN_LINES = corsLines(ANY_ORIGIN, undefined);
 
-export function beginProgress(requestId: string, request: ProxyRequest, sink: AnswerSink, startMs: number): Progress {
+export function beginProgress(requestId: string, request: ProxyRequest, sink: AnswerSink, clock: Clock): Progress {
   return {
     requestId,
     request,
     sink,
-    startMs,
+    clock,
+    startMs: clock.monotonic(),
     accepted: undefined,
     served: undefined,
     user: undefined,
@@ -62,23 +66,23 @@ export async function refuse(progress: Progress, refusal: Refusal, retryAfterSec
   return await progress.sink.send(head, body);
 }
 
-function contextOf({ requestId, request, accepted, served, corsLines: lines, limitLines }: Progress): RefusalContext {
+function contextOf(progress: Progress): RefusalContext {
+  const { requestId, request, accepted, served, corsLines: lines, limitLines } = progress;
   return {
     requestId,
     linkId: served?.judged.id ?? "",
     corsLines: lines,
     limitLines,
-    debug: debugOf(accepted, served),
+    debug: debugOf(progress),
     isHead: request.method === "HEAD",
     mustClose: accepted === undefined,
   };
 }
 
-/** `X-Debug-JWT: true` opens `jwt_error` where the link is for development; elsewhere the answer says what to do. */
-function debugOf(accepted: Accepted | undefined, served: ServedLink | undefined): RefusalContext["debug"] {
-  if (accepted === undefined || served === undefined || accepted.head.debugJwt.length === 0) return "none";
-  const isAsked = accepted.head.debugJwt.some((value) => value.trim().toLowerCase() === "true");
-  return isAsked && served.judged.link.debug === "ON" ? "allowed" : "denied";
+/** What `X-Debug-JWT` opens for this request; nothing before its link is known. */
+function debugOf({ accepted, served, clock }: Progress): DebugAccess {
+  if (accepted === undefined || served === undefined) return "none";
+  return debugAccess(accepted.head.debugJwt, served.judged.link.debug, served.debugKeys, clock.now());
 }
 
 /** Refuses a request without a link, or answers its preflight: else a page could not read why its request was refused. */

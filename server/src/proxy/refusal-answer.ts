@@ -1,3 +1,4 @@
+import type { DebugAccess } from "../judge/debug-access.ts";
 import { challengeText, Refusal } from "../judge/refusal.ts";
 import { type ConduitError, ERRORS, type ErrorCode } from "../model/errors.ts";
 import { ANY_ORIGIN, corsLines } from "./cors-plan.ts";
@@ -23,8 +24,8 @@ export interface RefusalContext {
   readonly linkId: string;
   readonly corsLines: readonly string[];
   readonly limitLines: readonly string[];
-  /** `allowed`: with `jwt_error` and its details; `denied`: asked for where it is not allowed; `none`: not asked for. */
-  readonly debug: "allowed" | "denied" | "none";
+  /** Whether the body says `jwt_error` and its details. */
+  readonly debug: DebugAccess;
   readonly isHead: boolean;
   /** The connection cannot go on: its framing is in doubt. */
   readonly mustClose: boolean;

@@ -1,4 +1,5 @@
 import type { JudgedLink } from "../judge/judged-link.ts";
+import type { DebugKey } from "../model/debug-key.ts";
 import type { Link } from "../model/link.ts";
 import type { LinkToken } from "../model/link-token.ts";
 import type { SecretText } from "../model/secret-text.ts";
@@ -18,6 +19,15 @@ export interface ServedLink {
   readonly answer: AnswerPlan;
   readonly target: UpstreamTarget;
   readonly timeouts: UpstreamTimeouts;
+  readonly debugKeys: readonly DebugKey[];
+}
+
+/** What a link is served from. */
+export interface ServedParts {
+  readonly judged: JudgedLink;
+  readonly linkTokens: readonly LinkToken[];
+  readonly debugKeys: readonly DebugKey[];
+  readonly secretOf: (name: string) => SecretText;
 }
 
 /** The configuration as a request sees it. A request asks once for its link: that one object is its whole version. */
@@ -36,20 +46,17 @@ export const pseudonymOf = (installationId: string): string =>
   `conduit-${installationId.replaceAll("-", "").toLowerCase().slice(0, 8)}`;
 
 /** @throws ConduitError, TypeError when a part cannot be used: the change is rejected and says why */
-export function compileServedLink(
-  judged: JudgedLink,
-  tokens: readonly LinkToken[],
-  secretOf: (name: string) => SecretText,
-): ServedLink {
+export function compileServedLink({ judged, linkTokens, debugKeys, secretOf }: ServedParts): ServedLink {
   const { link } = judged;
   const credential = new HiddenCredential(link.injections, secretOf);
   return {
     judged,
-    cors: compileCors(link, tokens),
+    cors: compileCors(link, linkTokens),
     attach: compileAttachPlan(link, credential),
     answer: compileAnswerPlan(link, judged.id, credential),
     target: targetOf(link),
     timeouts: link.upstream,
+    debugKeys,
   };
 }
 

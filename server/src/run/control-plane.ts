@@ -38,6 +38,8 @@ export interface ControlPlaneOptions {
   readonly registry: Registry;
 }
 
+const SWEEP_MS = 60_000;
+
 /** A running control plane. */
 export interface ControlPlane {
   readonly control: Control;
@@ -78,6 +80,7 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
   let publicUrl = options.publicUrl ?? "";
   const control = createControl({ store, keyring, fleet, hub, ...effects, publicUrl: () => publicUrl });
   endings.push(() => control.flush());
+  endings.push(sweepRegularly(control, log));
   const health = createHealth(control.services.map(({ service }) => service.typeName));
   const api = {
     services: control.services,
@@ -100,6 +103,15 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
   endings.push(async () => health.setServing(false));
   createControlMetrics(options.registry, () => Number(hub.head().sequence));
   return { control, hub, httpUrl, publicUrl, grpcPort: grpc.address.port };
+}
+
+/** Sweeps once a minute; returns how to end that. */
+function sweepRegularly(control: Control, log: Log): () => Promise<void> {
+  const sweep = () =>
+    control.sweep().catch((err: unknown) => log.warn({ err }, "what has expired could not be taken away; tried again"));
+  const timer = setInterval(sweep, SWEEP_MS);
+  timer.unref();
+  return async () => clearInterval(timer);
 }
 
 /** The streams must be told to go before their port waits for them. */

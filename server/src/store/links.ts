@@ -6,8 +6,11 @@ import { links, usedLinkIds } from "./schema.ts";
 /** `spec` is the link without its name: `linkName(row.project, row.id)`. */
 export type LinkRow = typeof links.$inferSelect;
 
+/** What makes a new link. */
+export type NewLinkRow = Omit<LinkRow, "version" | "debugKeys">;
+
 /** @throws ConduitError `resource_exists` when the id is taken or ever was, in any project: it stands in public URLs */
-export async function insertLink(tx: Tx, row: Omit<LinkRow, "version">): Promise<LinkRow> {
+export async function insertLink(tx: Tx, row: NewLinkRow): Promise<LinkRow> {
   const { id, project, createTime } = row;
   insertedRow(await tx.insert(usedLinkIds).values({ id, project, createTime }).onConflictDoNothing().returning());
   return insertedRow(await tx.insert(links).values(row).onConflictDoNothing().returning());
@@ -41,6 +44,25 @@ export async function updateLink(
   const change = { spec, updateTime, version: sql`${links.version} + 1` };
   const isCurrent = and(isLink(project, id), eq(links.version, version));
   return updatedRow(await tx.update(links).set(change).where(isCurrent).returning());
+}
+
+/** Sets a link's debug keys and nothing else; its row must be locked (`lockLink`). */
+export async function setDebugKeys(
+  tx: Tx,
+  { project, id, debugKeys }: Pick<LinkRow, "project" | "id" | "debugKeys">,
+): Promise<void> {
+  await tx.update(links).set({ debugKeys }).where(isLink(project, id));
+}
+
+/** Links with debug keys that have expired, at most `limit`. */
+export function linksWithExpiredDebugKeys(
+  reader: Reader,
+  now: Date,
+  limit: number,
+): Promise<{ project: string; id: string }[]> {
+  const vars = JSON.stringify({ now: now.getTime() });
+  const hasExpired = sql`jsonb_path_exists(${links.debugKeys}, '$[*] ? (@.expireTimeMs <= $now)', ${vars}::jsonb)`;
+  return reader.select({ project: links.project, id: links.id }).from(links).where(hasExpired).limit(limit);
 }
 
 /** Deletes it with its tokens. Its id stays taken for ever. */

@@ -18,11 +18,17 @@ import {
 } from "drizzle-orm/pg-core";
 import type { Role } from "../model/api-key.ts";
 import type { ConfigResourceKind } from "../model/config-resource.ts";
+import type { DebugKey } from "../model/debug-key.ts";
 import type { Issuer, SigningAlgorithm } from "../model/issuer.ts";
 import type { Link } from "../model/link.ts";
 import type { RejectedResource } from "../model/proxy.ts";
 import type { PublicJwk, SigningKeyState } from "../model/signing-key.ts";
 import { bytea, digest256 } from "./column-types.ts";
+
+/** A debug key in its link's row. */
+export interface StoredDebugKey extends DebugKey {
+  readonly id: string;
+}
 
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
 /** Grows by one with every write of the row: the resource's etag. */
@@ -86,6 +92,8 @@ export const links = pgTable(
       .notNull()
       .references(() => projects.id),
     spec: jsonb("spec").$type<Omit<Link, "name">>().notNull(),
+    /** By expiry. Beside the spec: a debug key that comes or lapses is no change of the link's version. */
+    debugKeys: jsonb("debug_keys").$type<readonly StoredDebugKey[]>().notNull().default([]),
     version: rowVersion(),
     createTime: createTime(),
     updateTime: updateTime(),

@@ -1,5 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  type DebugKeyConfig,
+  DebugKeyConfigSchema,
   IssuerConfigSchema,
   LinkConfigSchema,
   LinkTokenConfigSchema,
@@ -7,10 +9,12 @@ import {
   SecretConfigSchema,
 } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import type { ConfigResource, ConfigResourceKind } from "../model/config-resource.ts";
+import type { DebugKey } from "../model/debug-key.ts";
 import { ConduitError } from "../model/errors.ts";
 import { issuerFromProto, issuerToProto } from "./issuer.ts";
 import { linkFromProto, linkToProto } from "./link.ts";
 import { linkTokenFromProto, linkTokenToProto } from "./link-token.ts";
+import { msFromTimestamp, timestampFromMs } from "./time.ts";
 
 const KINDS: Readonly<Record<ConfigResourceKind, ResourceKind>> = {
   link: ResourceKind.LINK,
@@ -28,8 +32,10 @@ export const kindFromProto = (value: ResourceKind): ConfigResourceKind | undefin
 /** Payload of `ResourceChange.upsert`. Equal resources give equal bytes: the digest of the state rests on that. */
 export function encodeConfigResource(resource: ConfigResource): Uint8Array {
   switch (resource.kind) {
-    case "link":
-      return toBinary(LinkConfigSchema, create(LinkConfigSchema, { link: linkToProto(resource.link) }));
+    case "link": {
+      const debugKeys = (resource.debugKeys ?? []).map(debugKeyToProto);
+      return toBinary(LinkConfigSchema, create(LinkConfigSchema, { link: linkToProto(resource.link), debugKeys }));
+    }
     case "link_token": {
       const tokenSha256 = Buffer.from(resource.linkToken.tokenHash, "hex");
       const linkToken = linkTokenToProto(resource.linkToken);
@@ -58,8 +64,10 @@ export function decodeConfigResource(kind: ConfigResourceKind, payload: Uint8Arr
 
 const DECODERS: Readonly<Record<ConfigResourceKind, (payload: Uint8Array) => ConfigResource>> = {
   link(payload) {
-    const link = linkFromProto(required(fromBinary(LinkConfigSchema, payload).link));
-    return { kind: "link", name: link.name, link };
+    const message = fromBinary(LinkConfigSchema, payload);
+    const link = linkFromProto(required(message.link));
+    const debugKeys = message.debugKeys.map(debugKeyFromProto);
+    return { kind: "link", name: link.name, link, ...(debugKeys.length > 0 && { debugKeys }) };
   },
   link_token(payload) {
     const message = fromBinary(LinkTokenConfigSchema, payload);
@@ -76,6 +84,19 @@ const DECODERS: Readonly<Record<ConfigResourceKind, (payload: Uint8Array) => Con
     return { kind: "secret", name, sealedValue, ...(sealedNextValue.length > 0 && { sealedNextValue }) };
   },
 };
+
+function debugKeyToProto({ keyHash, expireTimeMs }: DebugKey): DebugKeyConfig {
+  const message = create(DebugKeyConfigSchema, { keySha256: Buffer.from(keyHash, "hex") });
+  message.expireTime = timestampFromMs(expireTimeMs);
+  return message;
+}
+
+/** A hash of another length could not even be compared. */
+function debugKeyFromProto({ keySha256, expireTime }: DebugKeyConfig): DebugKey {
+  if (keySha256.length !== 32)
+    throw new ConduitError("field_invalid", { detail: "a debug key's hash has a wrong length" });
+  return { keyHash: Buffer.from(keySha256).toString("hex"), expireTimeMs: msFromTimestamp(expireTime) ?? 0 };
+}
 
 function required<T>(message: T | undefined): T {
   if (message === undefined) throw new ConduitError("field_invalid", { detail: "the payload is empty" });

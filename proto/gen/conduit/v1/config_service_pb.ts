@@ -21,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/config_service.proto.
  */
 export const file_conduit_v1_config_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9jb25kdWl0L3YxL2NvbmZpZ19zZXJ2aWNlLnByb3RvEgpjb25kdWl0LnYxIk4KDENvbmZpZ0N1cnNvchINCgVlcG9jaBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIdCgxzdGF0ZV9kaWdlc3QYAyABKAxCB7pIBHoCGCAigQEKEldhdGNoQ29uZmlnUmVxdWVzdBIeCg1wcm94eV92ZXJzaW9uGAEgASgJQge6SARyAhhAEhwKC2luc3RhbmNlX2lkGAIgASgJQge6SARyAhhAEi0KC3Jlc3VtZV9mcm9tGAMgASgLMhguY29uZHVpdC52MS5Db25maWdDdXJzb3Ii5QEKE1dhdGNoQ29uZmlnUmVzcG9uc2USIgoFaGVsbG8YASABKAsyES5jb25kdWl0LnYxLkhlbGxvSAASLQoIc25hcHNob3QYAiABKAsyGS5jb25kdWl0LnYxLlNuYXBzaG90Q2h1bmtIABIiCgVkZWx0YRgDIAEoCzIRLmNvbmR1aXQudjEuRGVsdGFIABIqCgloZWFydGJlYXQYBCABKAsyFS5jb25kdWl0LnYxLkhlYXJ0YmVhdEgAEiIKBWRyYWluGAUgASgLMhEuY29uZHVpdC52MS5EcmFpbkgAQgcKBWV2ZW50IvkECgVIZWxsbxINCgVlcG9jaBgBIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAIgASgEEiQKBG1vZGUYAyABKA4yFi5jb25kdWl0LnYxLkhlbGxvLk1vZGUSOQoPc25hcHNob3RfcmVhc29uGAQgASgOMiAuY29uZHVpdC52MS5IZWxsby5TbmFwc2hvdFJlYXNvbhI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLc2VydmVyX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKCWZsZWV0X2tleRgHIAEoDEIDgAEBEhcKD2luc3RhbGxhdGlvbl9pZBgIIAEoCRINCgVwcm94eRgJIAEoCSJACgRNb2RlEhQKEE1PREVfVU5TUEVDSUZJRUQQABIPCgtNT0RFX1JFU1VNRRABEhEKDU1PREVfU05BUFNIT1QQAiL+AQoOU25hcHNob3RSZWFzb24SHwobU05BUFNIT1RfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaU05BUFNIT1RfUkVBU09OX0NPTERfU1RBUlQQARIdChlTTkFQU0hPVF9SRUFTT05fQ09NUEFDVEVEEAISIQodU05BUFNIT1RfUkVBU09OX0VQT0NIX0NIQU5HRUQQAxIgChxTTkFQU0hPVF9SRUFTT05fQ0xJRU5UX0FIRUFEEAQSIwofU05BUFNIT1RfUkVBU09OX0RJR0VTVF9NSVNNQVRDSBAFEiIKHlNOQVBTSE9UX1JFQVNPTl9UT09fRkFSX0JFSElORBAGIpwBCg5SZXNvdXJjZUNoYW5nZRImCgRraW5kGAEgASgOMhguY29uZHVpdC52MS5SZXNvdXJjZUtpbmQSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKBnVwc2VydBgEIAEoDEgAEicKBmRlbGV0ZRgFIAEoCzIVLmNvbmR1aXQudjEuVG9tYnN0b25lSABCCAoGY2hhbmdlIgsKCVRvbWJzdG9uZSKcAQoNU25hcHNob3RDaHVuaxIQCghzZXF1ZW5jZRgBIAEoBBINCgVpbmRleBgCIAEoDRIMCgRsYXN0GAMgASgIEhcKD3RvdGFsX3Jlc291cmNlcxgEIAEoBBItCglyZXNvdXJjZXMYBSADKAsyGi5jb25kdWl0LnYxLlJlc291cmNlQ2hhbmdlEhQKDHN0YXRlX2RpZ2VzdBgGIAEoDCKnAQoFRGVsdGESFQoNZnJvbV9zZXF1ZW5jZRgBIAEoBBITCgt0b19zZXF1ZW5jZRgCIAEoBBIrCgdjaGFuZ2VzGAMgAygLMhouY29uZHVpdC52MS5SZXNvdXJjZUNoYW5nZRIvCgtjb21taXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RhdGVfZGlnZXN0GAUgASgMImkKCUhlYXJ0YmVhdBIVCg1oZWFkX3NlcXVlbmNlGAEgASgEEhQKDHN0YXRlX2RpZ2VzdBgCIAEoDBIvCgtzZXJ2ZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiPAoFRHJhaW4SMwoQcmVjb25uZWN0X3dpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIsCgpMaW5rQ29uZmlnEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsiUgoPTGlua1Rva2VuQ29uZmlnEikKCmxpbmtfdG9rZW4YASABKAsyFS5jb25kdWl0LnYxLkxpbmtUb2tlbhIUCgx0b2tlbl9zaGEyNTYYAiABKAwiQAoMSXNzdWVyQ29uZmlnEiIKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyEgwKBGp3a3MYAiABKAkiTQoMU2VjcmV0Q29uZmlnEgwKBG5hbWUYASABKAkSFAoMc2VhbGVkX3ZhbHVlGAIgASgMEhkKEXNlYWxlZF9uZXh0X3ZhbHVlGAMgASgMIqkBChlSZXBvcnRDb25maWdTdGF0dXNSZXF1ZXN0EjEKB2FwcGxpZWQYASABKAsyGC5jb25kdWl0LnYxLkNvbmZpZ0N1cnNvckIGukgDyAEBEjkKCHJlamVjdGVkGAIgAygLMhwuY29uZHVpdC52MS5SZWplY3RlZFJlc291cmNlQgm6SAaSAQMQ6AcSHgoNcHJveHlfdmVyc2lvbhgDIAEoCUIHukgEcgIYQCIcChpSZXBvcnRDb25maWdTdGF0dXNSZXNwb25zZSJrChJSZXBvcnRVc2FnZVJlcXVlc3QSGgoIYmF0Y2hfaWQYASABKAlCCLpIBXIDsAEBEjkKCmluY3JlbWVudHMYAiADKAsyGi5jb25kdWl0LnYxLlVzYWdlSW5jcmVtZW50Qgm6SAaSAQMQkE4inQEKDlVzYWdlSW5jcmVtZW50EioKBm1pbnV0ZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEbGluaxgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEg8KB291dGNvbWUYBCABKAkSFAoMc3RhdHVzX2NsYXNzGAUgASgFEhkKCHJlcXVlc3RzGAYgASgDQge6SAQiAigAIhUKE1JlcG9ydFVzYWdlUmVzcG9uc2UqlwEKDFJlc291cmNlS2luZBIdChlSRVNPVVJDRV9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSUkVTT1VSQ0VfS0lORF9MSU5LEAESHAoYUkVTT1VSQ0VfS0lORF9MSU5LX1RPS0VOEAISGAoUUkVTT1VSQ0VfS0lORF9JU1NVRVIQAxIYChRSRVNPVVJDRV9LSU5EX1NFQ1JFVBAEMpYCCg1Db25maWdTZXJ2aWNlElAKC1dhdGNoQ29uZmlnEh4uY29uZHVpdC52MS5XYXRjaENvbmZpZ1JlcXVlc3QaHy5jb25kdWl0LnYxLldhdGNoQ29uZmlnUmVzcG9uc2UwARJjChJSZXBvcnRDb25maWdTdGF0dXMSJS5jb25kdWl0LnYxLlJlcG9ydENvbmZpZ1N0YXR1c1JlcXVlc3QaJi5jb25kdWl0LnYxLlJlcG9ydENvbmZpZ1N0YXR1c1Jlc3BvbnNlEk4KC1JlcG9ydFVzYWdlEh4uY29uZHVpdC52MS5SZXBvcnRVc2FnZVJlcXVlc3QaHy5jb25kdWl0LnYxLlJlcG9ydFVzYWdlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_conduit_v1_issuer_service, file_conduit_v1_link_service, file_conduit_v1_link_token_service, file_conduit_v1_proxy_service, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch9jb25kdWl0L3YxL2NvbmZpZ19zZXJ2aWNlLnByb3RvEgpjb25kdWl0LnYxIk4KDENvbmZpZ0N1cnNvchINCgVlcG9jaBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIdCgxzdGF0ZV9kaWdlc3QYAyABKAxCB7pIBHoCGCAigQEKEldhdGNoQ29uZmlnUmVxdWVzdBIeCg1wcm94eV92ZXJzaW9uGAEgASgJQge6SARyAhhAEhwKC2luc3RhbmNlX2lkGAIgASgJQge6SARyAhhAEi0KC3Jlc3VtZV9mcm9tGAMgASgLMhguY29uZHVpdC52MS5Db25maWdDdXJzb3Ii5QEKE1dhdGNoQ29uZmlnUmVzcG9uc2USIgoFaGVsbG8YASABKAsyES5jb25kdWl0LnYxLkhlbGxvSAASLQoIc25hcHNob3QYAiABKAsyGS5jb25kdWl0LnYxLlNuYXBzaG90Q2h1bmtIABIiCgVkZWx0YRgDIAEoCzIRLmNvbmR1aXQudjEuRGVsdGFIABIqCgloZWFydGJlYXQYBCABKAsyFS5jb25kdWl0LnYxLkhlYXJ0YmVhdEgAEiIKBWRyYWluGAUgASgLMhEuY29uZHVpdC52MS5EcmFpbkgAQgcKBWV2ZW50IvkECgVIZWxsbxINCgVlcG9jaBgBIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAIgASgEEiQKBG1vZGUYAyABKA4yFi5jb25kdWl0LnYxLkhlbGxvLk1vZGUSOQoPc25hcHNob3RfcmVhc29uGAQgASgOMiAuY29uZHVpdC52MS5IZWxsby5TbmFwc2hvdFJlYXNvbhI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLc2VydmVyX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKCWZsZWV0X2tleRgHIAEoDEIDgAEBEhcKD2luc3RhbGxhdGlvbl9pZBgIIAEoCRINCgVwcm94eRgJIAEoCSJACgRNb2RlEhQKEE1PREVfVU5TUEVDSUZJRUQQABIPCgtNT0RFX1JFU1VNRRABEhEKDU1PREVfU05BUFNIT1QQAiL+AQoOU25hcHNob3RSZWFzb24SHwobU05BUFNIT1RfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaU05BUFNIT1RfUkVBU09OX0NPTERfU1RBUlQQARIdChlTTkFQU0hPVF9SRUFTT05fQ09NUEFDVEVEEAISIQodU05BUFNIT1RfUkVBU09OX0VQT0NIX0NIQU5HRUQQAxIgChxTTkFQU0hPVF9SRUFTT05fQ0xJRU5UX0FIRUFEEAQSIwofU05BUFNIT1RfUkVBU09OX0RJR0VTVF9NSVNNQVRDSBAFEiIKHlNOQVBTSE9UX1JFQVNPTl9UT09fRkFSX0JFSElORBAGIpwBCg5SZXNvdXJjZUNoYW5nZRImCgRraW5kGAEgASgOMhguY29uZHVpdC52MS5SZXNvdXJjZUtpbmQSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKBnVwc2VydBgEIAEoDEgAEicKBmRlbGV0ZRgFIAEoCzIVLmNvbmR1aXQudjEuVG9tYnN0b25lSABCCAoGY2hhbmdlIgsKCVRvbWJzdG9uZSKcAQoNU25hcHNob3RDaHVuaxIQCghzZXF1ZW5jZRgBIAEoBBINCgVpbmRleBgCIAEoDRIMCgRsYXN0GAMgASgIEhcKD3RvdGFsX3Jlc291cmNlcxgEIAEoBBItCglyZXNvdXJjZXMYBSADKAsyGi5jb25kdWl0LnYxLlJlc291cmNlQ2hhbmdlEhQKDHN0YXRlX2RpZ2VzdBgGIAEoDCKnAQoFRGVsdGESFQoNZnJvbV9zZXF1ZW5jZRgBIAEoBBITCgt0b19zZXF1ZW5jZRgCIAEoBBIrCgdjaGFuZ2VzGAMgAygLMhouY29uZHVpdC52MS5SZXNvdXJjZUNoYW5nZRIvCgtjb21taXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RhdGVfZGlnZXN0GAUgASgMImkKCUhlYXJ0YmVhdBIVCg1oZWFkX3NlcXVlbmNlGAEgASgEEhQKDHN0YXRlX2RpZ2VzdBgCIAEoDBIvCgtzZXJ2ZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiPAoFRHJhaW4SMwoQcmVjb25uZWN0X3dpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJcCgpMaW5rQ29uZmlnEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSLgoKZGVidWdfa2V5cxgCIAMoCzIaLmNvbmR1aXQudjEuRGVidWdLZXlDb25maWciVQoORGVidWdLZXlDb25maWcSEgoKa2V5X3NoYTI1NhgBIAEoDBIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUgoPTGlua1Rva2VuQ29uZmlnEikKCmxpbmtfdG9rZW4YASABKAsyFS5jb25kdWl0LnYxLkxpbmtUb2tlbhIUCgx0b2tlbl9zaGEyNTYYAiABKAwiQAoMSXNzdWVyQ29uZmlnEiIKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyEgwKBGp3a3MYAiABKAkiTQoMU2VjcmV0Q29uZmlnEgwKBG5hbWUYASABKAkSFAoMc2VhbGVkX3ZhbHVlGAIgASgMEhkKEXNlYWxlZF9uZXh0X3ZhbHVlGAMgASgMIqkBChlSZXBvcnRDb25maWdTdGF0dXNSZXF1ZXN0EjEKB2FwcGxpZWQYASABKAsyGC5jb25kdWl0LnYxLkNvbmZpZ0N1cnNvckIGukgDyAEBEjkKCHJlamVjdGVkGAIgAygLMhwuY29uZHVpdC52MS5SZWplY3RlZFJlc291cmNlQgm6SAaSAQMQ6AcSHgoNcHJveHlfdmVyc2lvbhgDIAEoCUIHukgEcgIYQCIcChpSZXBvcnRDb25maWdTdGF0dXNSZXNwb25zZSJrChJSZXBvcnRVc2FnZVJlcXVlc3QSGgoIYmF0Y2hfaWQYASABKAlCCLpIBXIDsAEBEjkKCmluY3JlbWVudHMYAiADKAsyGi5jb25kdWl0LnYxLlVzYWdlSW5jcmVtZW50Qgm6SAaSAQMQkE4inQEKDlVzYWdlSW5jcmVtZW50EioKBm1pbnV0ZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEbGluaxgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEg8KB291dGNvbWUYBCABKAkSFAoMc3RhdHVzX2NsYXNzGAUgASgFEhkKCHJlcXVlc3RzGAYgASgDQge6SAQiAigAIhUKE1JlcG9ydFVzYWdlUmVzcG9uc2UqlwEKDFJlc291cmNlS2luZBIdChlSRVNPVVJDRV9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSUkVTT1VSQ0VfS0lORF9MSU5LEAESHAoYUkVTT1VSQ0VfS0lORF9MSU5LX1RPS0VOEAISGAoUUkVTT1VSQ0VfS0lORF9JU1NVRVIQAxIYChRSRVNPVVJDRV9LSU5EX1NFQ1JFVBAEMpYCCg1Db25maWdTZXJ2aWNlElAKC1dhdGNoQ29uZmlnEh4uY29uZHVpdC52MS5XYXRjaENvbmZpZ1JlcXVlc3QaHy5jb25kdWl0LnYxLldhdGNoQ29uZmlnUmVzcG9uc2UwARJjChJSZXBvcnRDb25maWdTdGF0dXMSJS5jb25kdWl0LnYxLlJlcG9ydENvbmZpZ1N0YXR1c1JlcXVlc3QaJi5jb25kdWl0LnYxLlJlcG9ydENvbmZpZ1N0YXR1c1Jlc3BvbnNlEk4KC1JlcG9ydFVzYWdlEh4uY29uZHVpdC52MS5SZXBvcnRVc2FnZVJlcXVlc3QaHy5jb25kdWl0LnYxLlJlcG9ydFVzYWdlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_conduit_v1_issuer_service, file_conduit_v1_link_service, file_conduit_v1_link_token_service, file_conduit_v1_proxy_service, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A place in the log, and what the holder's state looks like there.
@@ -587,6 +587,13 @@ export type LinkConfig = Message<"conduit.v1.LinkConfig"> & {
    * @generated from field: conduit.v1.Link link = 1;
    */
   link?: Link | undefined;
+
+  /**
+   * Its debug keys that have not expired, by expiry.
+   *
+   * @generated from field: repeated conduit.v1.DebugKeyConfig debug_keys = 2;
+   */
+  debugKeys: DebugKeyConfig[];
 };
 
 /**
@@ -595,6 +602,34 @@ export type LinkConfig = Message<"conduit.v1.LinkConfig"> & {
  */
 export const LinkConfigSchema: GenMessage<LinkConfig> = /*@__PURE__*/
   messageDesc(file_conduit_v1_config_service, 10);
+
+/**
+ * A debug key of a link, without its text.
+ *
+ * @generated from message conduit.v1.DebugKeyConfig
+ */
+export type DebugKeyConfig = Message<"conduit.v1.DebugKeyConfig"> & {
+  /**
+   * SHA-256 of its text.
+   *
+   * @generated from field: bytes key_sha256 = 1;
+   */
+  keySha256: Uint8Array;
+
+  /**
+   * When it stops counting.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.DebugKeyConfig.
+ * Use `create(DebugKeyConfigSchema)` to create a new message.
+ */
+export const DebugKeyConfigSchema: GenMessage<DebugKeyConfig> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_config_service, 11);
 
 /**
  * Payload of a link token.
@@ -622,7 +657,7 @@ export type LinkTokenConfig = Message<"conduit.v1.LinkTokenConfig"> & {
  * Use `create(LinkTokenConfigSchema)` to create a new message.
  */
 export const LinkTokenConfigSchema: GenMessage<LinkTokenConfig> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 11);
+  messageDesc(file_conduit_v1_config_service, 12);
 
 /**
  * Payload of an issuer.
@@ -650,7 +685,7 @@ export type IssuerConfig = Message<"conduit.v1.IssuerConfig"> & {
  * Use `create(IssuerConfigSchema)` to create a new message.
  */
 export const IssuerConfigSchema: GenMessage<IssuerConfig> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 12);
+  messageDesc(file_conduit_v1_config_service, 13);
 
 /**
  * Payload of a secret.
@@ -685,7 +720,7 @@ export type SecretConfig = Message<"conduit.v1.SecretConfig"> & {
  * Use `create(SecretConfigSchema)` to create a new message.
  */
 export const SecretConfigSchema: GenMessage<SecretConfig> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 13);
+  messageDesc(file_conduit_v1_config_service, 14);
 
 /**
  * Request of ReportConfigStatus.
@@ -720,7 +755,7 @@ export type ReportConfigStatusRequest = Message<"conduit.v1.ReportConfigStatusRe
  * Use `create(ReportConfigStatusRequestSchema)` to create a new message.
  */
 export const ReportConfigStatusRequestSchema: GenMessage<ReportConfigStatusRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 14);
+  messageDesc(file_conduit_v1_config_service, 15);
 
 /**
  * Response of ReportConfigStatus.
@@ -735,7 +770,7 @@ export type ReportConfigStatusResponse = Message<"conduit.v1.ReportConfigStatusR
  * Use `create(ReportConfigStatusResponseSchema)` to create a new message.
  */
 export const ReportConfigStatusResponseSchema: GenMessage<ReportConfigStatusResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 15);
+  messageDesc(file_conduit_v1_config_service, 16);
 
 /**
  * Request of ReportUsage.
@@ -763,7 +798,7 @@ export type ReportUsageRequest = Message<"conduit.v1.ReportUsageRequest"> & {
  * Use `create(ReportUsageRequestSchema)` to create a new message.
  */
 export const ReportUsageRequestSchema: GenMessage<ReportUsageRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 16);
+  messageDesc(file_conduit_v1_config_service, 17);
 
 /**
  * Requests of one minute, link, subject and outcome.
@@ -819,7 +854,7 @@ export type UsageIncrement = Message<"conduit.v1.UsageIncrement"> & {
  * Use `create(UsageIncrementSchema)` to create a new message.
  */
 export const UsageIncrementSchema: GenMessage<UsageIncrement> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 17);
+  messageDesc(file_conduit_v1_config_service, 18);
 
 /**
  * Response of ReportUsage.
@@ -834,7 +869,7 @@ export type ReportUsageResponse = Message<"conduit.v1.ReportUsageResponse"> & {
  * Use `create(ReportUsageResponseSchema)` to create a new message.
  */
 export const ReportUsageResponseSchema: GenMessage<ReportUsageResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 18);
+  messageDesc(file_conduit_v1_config_service, 19);
 
 /**
  * What kind of resource.

@@ -20,9 +20,13 @@ export function linkMessageOf(row: LinkRow, rejectedBy: { count: number; of: num
   return linkToProto(link, metaOf(row), [...audienceConditions(link), ...rejectedConditions(rejectedBy)]);
 }
 
-export const linkChange = (link: Link): ConfigChange => ({
+/** What the proxies get of a link: itself, and its debug keys as hashes. */
+export const linkChange = (link: Link, keys: LinkRow["debugKeys"]): ConfigChange => ({
   op: "upsert",
-  resource: { kind: "link", name: link.name, link },
+  resource: {
+    ...{ kind: "link", name: link.name, link },
+    debugKeys: keys.map(({ keyHash, expireTimeMs }) => ({ keyHash, expireTimeMs })),
+  },
 });
 
 const audienceConditions = (link: Link): Condition[] =>

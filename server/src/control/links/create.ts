@@ -54,5 +54,5 @@ async function insertSoundLink(tx: Tx, project: string, link: Link, now: Date): 
   await requireProject(tx, project);
   await requireSound(tx, project, link);
   const row = { project, id: idOf(link.name), spec: specOf(link), createTime: now, updateTime: now };
-  return { result: await insertLink(tx, row), changes: [linkChange(link)] };
+  return { result: await insertLink(tx, row), changes: [linkChange(link, [])] };
 }

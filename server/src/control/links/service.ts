@@ -19,12 +19,14 @@ import { requireProject } from "../require-project.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { linkChange, linkMessageOf, linkOf, specOf } from "./convert.ts";
 import { createLink } from "./create.ts";
+import { createDebugKey } from "./debug-keys.ts";
 import { updateLink } from "./update.ts";
 
 export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
   createLink: (request, context) => createLink(deps, request, context),
   updateLink: (request, context) => updateLink(deps, request, context),
   disableLink: (request, context) => setState(deps, request.name, "DISABLED", context),
+  createDebugKey: (request, context) => createDebugKey(deps, request, context),
   enableLink: (request, context) => setState(deps, request.name, "ACTIVE", context),
 
   async getLink({ name }) {
@@ -76,7 +78,7 @@ async function setState(
     const row = found(await lockLink(tx, project, id));
     const link: Link = { ...linkOf(row), state };
     const changed = { ...row, spec: specOf(link), updateTime: new Date(deps.clock.now()) };
-    return { result: await updateRow(tx, changed), changes: [linkChange(link)] };
+    return { result: await updateRow(tx, changed), changes: [linkChange(link, row.debugKeys)] };
   });
   return { link: linkMessageOf(result, undefined), configSequence: sequence };
 }

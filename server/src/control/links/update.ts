@@ -37,7 +37,7 @@ export async function updateLink(
     requirePrivateAllowed(principalOf(context), next, current);
     await requireSound(tx, project, next);
     const changed = { ...row, spec: specOf(next), updateTime: new Date(deps.clock.now()) };
-    return { result: await updateRow(tx, changed), changes: [linkChange(next)] };
+    return { result: await updateRow(tx, changed), changes: [linkChange(next, row.debugKeys)] };
   };
   if (request.validateOnly) {
     const { result } = await rehearse(deps.store, change);

@@ -153,7 +153,8 @@ export class CompiledLinks implements ServedConfig {
     const linkTokens = this.#resources.tokensOf(name);
     const issuers = link.issuers.flatMap((issuer) => this.#trust(issuer) ?? []);
     const judged = compileLink({ link, linkTokens, issuers });
-    return compileServedLink(judged, linkTokens, (secret) => this.#secretOf(secret));
+    const debugKeys = this.#resources.debugKeys.get(name) ?? [];
+    return compileServedLink({ judged, linkTokens, debugKeys, secretOf: (secret) => this.#secretOf(secret) });
   }
 
   #trust(name: string): TrustedIssuer | undefined {

@@ -1,5 +1,6 @@
 import type { SecretVersions } from "../../jwt/trust.ts";
 import type { ConfigResource } from "../../model/config-resource.ts";
+import type { DebugKey } from "../../model/debug-key.ts";
 import type { Issuer } from "../../model/issuer.ts";
 import type { Link } from "../../model/link.ts";
 import type { LinkToken } from "../../model/link-token.ts";
@@ -17,6 +18,8 @@ export const linkOfToken = (tokenName: string): string => tokenName.slice(0, tok
 /** The resources that are in force, by kind and name, with what leads from one to those that depend on it. */
 export class ResourceSet {
   readonly links = new Map<string, Link>();
+  /** By link; absent = none. */
+  readonly debugKeys = new Map<string, readonly DebugKey[]>();
   readonly issuers = new Map<string, IssuerEntry>();
   readonly secrets = new Map<string, SecretVersions>();
   readonly #tokens = new Map<string, Map<string, LinkToken>>();
@@ -26,7 +29,7 @@ export class ResourceSet {
   get(kind: OpenedResource["kind"], name: string): OpenedResource | undefined {
     switch (kind) {
       case "link":
-        return this.links.has(name) ? { kind, name, link: this.links.get(name) as Link } : undefined;
+        return this.#link(name);
       case "issuer":
         return this.issuers.has(name) ? { kind, name, ...(this.issuers.get(name) as IssuerEntry) } : undefined;
       case "secret":
@@ -43,6 +46,8 @@ export class ResourceSet {
       case "link":
         this.#forgetUses(resource.name);
         this.links.set(resource.name, resource.link);
+        if (resource.debugKeys === undefined) this.debugKeys.delete(resource.name);
+        else this.debugKeys.set(resource.name, resource.debugKeys);
         this.#noteUses(resource.link);
         return;
       case "issuer":
@@ -64,6 +69,7 @@ export class ResourceSet {
       case "link":
         this.#forgetUses(name);
         this.links.delete(name);
+        this.debugKeys.delete(name);
         return;
       case "issuer":
         this.issuers.delete(name);
@@ -92,6 +98,12 @@ export class ResourceSet {
     if (kind === "issuer") return users;
     const issuers = [...this.issuers.values()].filter((it) => secretOfIssuer(it.issuer) === name);
     return [...users, ...issuers.flatMap(({ issuer }) => [...(this.#users.get(issuer.name) ?? [])])];
+  }
+
+  #link(name: string): OpenedResource | undefined {
+    const link = this.links.get(name);
+    const debugKeys = this.debugKeys.get(name);
+    return link && { kind: "link", name, link, ...(debugKeys && { debugKeys }) };
   }
 
   #noteUses(link: Link): void {
