@@ -21,7 +21,10 @@ import { openFleet } from "../../server/src/config-log/fleet.ts";
 import { createConfigHub } from "../../server/src/config-log/hub.ts";
 import { type Control, createControl } from "../../server/src/control/control.ts";
 import { createOperatorKey } from "../../server/src/control/operator-key.ts";
+import { JwksSources } from "../../server/src/jwt/jwks.ts";
+import { ConduitError } from "../../server/src/model/errors.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
+import type { FetchJson } from "../../server/src/outbound/capped-fetch.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { createKeyring } from "../../server/src/sealing/keyring.ts";
 import { parseMasterKeys } from "../../server/src/sealing/master-keys.ts";
@@ -61,6 +64,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly control: Control;
   readonly store: Store;
   readonly clock: FakeClock;
+  /** What other issuers' hosts serve, by URL. */
+  readonly documents: Map<string, string>;
   /** Everything logged so far. */
   readonly logged: () => string;
   /** Everything that came back in answers and errors so far, as JSON. */
@@ -93,7 +98,10 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const fleet = await openFleet(store, { keyring, clock, random, version: "0.0.0-test" });
   const hub = createConfigHub({ store, fleet, clock, random, log });
   await hub.start();
-  const control = createControl({ store, keyring, fleet, hub, clock, random, log, publicUrl: () => PUBLIC_URL });
+  const documents = new Map<string, string>();
+  const jwksSources = new JwksSources({ fetchJson: fetchFrom(documents), clock, log });
+  const effects = { clock, random, log };
+  const control = createControl({ store, keyring, fleet, hub, jwksSources, ...effects, publicUrl: () => PUBLIC_URL });
   const { key } = await createOperatorKey(store, { clock, random }, "Test operator");
   const answers: string[] = [];
   const transport = (credential: string | null) => transportOf(control, credential, answers);
@@ -104,6 +112,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     control,
     store,
     clock,
+    documents,
     operatorKey: key.reveal(),
     logged: () => lines.join("\n"),
     answered: () => answers.join("\n"),
@@ -121,6 +130,15 @@ export async function startControlPlane(): Promise<ControlPlane> {
       await hub.stop();
       await store.close();
     },
+  };
+}
+
+/** Hosts that serve these documents, and refuse the connection for everything else. */
+function fetchFrom(documents: ReadonlyMap<string, string>): FetchJson {
+  return async (url) => {
+    const body = documents.get(url);
+    if (body === undefined) throw new ConduitError("upstream_unreachable");
+    return { status: 200, headers: { "content-type": "application/json" }, body };
   };
 }
 

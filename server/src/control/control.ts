@@ -14,6 +14,7 @@ import { createRouterTransport, type Interceptor, type ServiceImpl, type Transpo
 import type { Clock } from "../clock.ts";
 import type { Fleet } from "../config-log/fleet.ts";
 import type { ConfigHub } from "../config-log/hub.ts";
+import type { JwksSources } from "../jwt/jwks.ts";
 import type { Log } from "../log.ts";
 import type { Principal } from "../model/api-key.ts";
 import type { PlainRoute } from "../model/plain-http.ts";
@@ -32,6 +33,7 @@ import { createJwksRoute } from "./jwks-route.ts";
 import { linkTokenService } from "./link-tokens/service.ts";
 import { sweepDebugKeys } from "./links/debug-keys.ts";
 import { linkService } from "./links/service.ts";
+import { createOAuthRoutes } from "./oauth/routes.ts";
 import { createPageTokens } from "./page-token.ts";
 import { projectService } from "./projects/service.ts";
 import { proxyService } from "./proxies/service.ts";
@@ -48,6 +50,8 @@ export interface ControlOptions {
   readonly fleet: Fleet;
   /** Started. */
   readonly hub: ConfigHub;
+  /** Keys of issuers elsewhere, for tokens that are shown to the API. */
+  readonly jwksSources: JwksSources;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -72,6 +76,8 @@ export interface Control {
   readonly authenticate: (header: Headers) => Promise<void>;
   /** Key sets of the projects' issuers. */
   readonly jwksRoute: PlainRoute;
+  /** OAuth endpoints and metadata of the projects. */
+  readonly oauthRoutes: readonly PlainRoute[];
   /**
    * Calls the services inside this process as `principal`, checked and validated like every call:
    * `createClient(LinkService, control.transportAs(OPERATOR))`. Never give it to anything that a network can reach.
@@ -92,28 +98,31 @@ export function createControl(options: ControlOptions): Control {
   const statuses = createProxyStatuses(store, log);
   const services = servicesOf(deps, hub, statuses);
   const authenticator = storedCredentials(store, clock);
+  const interceptors = createInterceptors(authenticator, log, random);
   return {
     services,
-    interceptors: createInterceptors(authenticator, log, random),
+    interceptors,
     gate: createGate(authenticator, log, random),
     authenticate: (header) => requireAnyCredential(authenticator, header),
     jwksRoute: createJwksRoute(store, clock),
-    transportAs(principal) {
-      const interceptors = createInterceptors(trustedAuthenticator(principal), log, random);
-      return createRouterTransport(
-        (router) => {
-          for (const { service, implementation } of services) router.service(service, implementation);
-        },
-        { router: { interceptors } },
-      );
-    },
+    oauthRoutes: createOAuthRoutes({ store, api: inProcess(services, interceptors), authenticator, log }),
+    transportAs: (principal) => inProcess(services, createInterceptors(trustedAuthenticator(principal), log, random)),
     flush: () => statuses.flush(),
     sweep: () => sweepDebugKeys(deps),
   };
 }
 
+/** Calls the services as a listener would, without one. */
+const inProcess = (services: readonly ControlService[], interceptors: Interceptor[]): Transport =>
+  createRouterTransport(
+    (router) => {
+      for (const { service, implementation } of services) router.service(service, implementation);
+    },
+    { router: { interceptors } },
+  );
+
 /** Everything that calls share. Keys for the services' own use come from the fleet key, which all replicas have. */
-function depsOf({ store, keyring, fleet, clock, random, log, publicUrl }: ControlOptions): Deps {
+function depsOf({ store, keyring, fleet, jwksSources, clock, random, log, publicUrl }: ControlOptions): Deps {
   const { fleetKey } = fleet;
   return {
     store,
@@ -121,6 +130,7 @@ function depsOf({ store, keyring, fleet, clock, random, log, publicUrl }: Contro
     fleetKey,
     pageTokens: createPageTokens(derivedKey(fleetKey, "page-token")),
     requestKey: derivedKey(fleetKey, "request-id"),
+    jwksSources,
     clock,
     random,
     log,

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { JwksSources } from "../jwt/jwks.ts";
 import type { Log } from "../log.ts";
 import type { Random } from "../random.ts";
 import type { Keyring } from "../sealing/keyring.ts";
@@ -15,6 +16,8 @@ export interface Deps {
   readonly pageTokens: PageTokens;
   /** Key of `requestMac`. */
   readonly requestKey: Uint8Array;
+  /** Keys of issuers elsewhere. */
+  readonly jwksSources: JwksSources;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -4,6 +4,7 @@ import { openFleet } from "../config-log/fleet.ts";
 import { type ConfigHub, createConfigHub } from "../config-log/hub.ts";
 import { type Control, createControl } from "../control/control.ts";
 import { toConnectError } from "../control/error-mapping.ts";
+import { JwksSources } from "../jwt/jwks.ts";
 import { listenControlHttp } from "../listen/control-http.ts";
 import { listenGrpc } from "../listen/grpc.ts";
 import { createHealth } from "../listen/health.ts";
@@ -13,6 +14,9 @@ import type { Log } from "../log.ts";
 import type { PlainRoute } from "../model/plain-http.ts";
 import type { SecretText } from "../model/secret-text.ts";
 import { VERSION } from "../model/version.ts";
+import { createFetchJson } from "../outbound/capped-fetch.ts";
+import { createDialer } from "../outbound/dialer.ts";
+import { createResolver } from "../outbound/resolver.ts";
 import { systemRandom } from "../random.ts";
 import { createKeyring } from "../sealing/keyring.ts";
 import { parseMasterKeys } from "../sealing/master-keys.ts";
@@ -78,7 +82,10 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
   endings.push(() => hub.stop());
   // Known only when the port is bound, and needed only when a project is created.
   let publicUrl = options.publicUrl ?? "";
-  const control = createControl({ store, keyring, fleet, hub, ...effects, publicUrl: () => publicUrl });
+  const fetchJson = createFetchJson(createDialer(createResolver({ clock: systemClock })));
+  const jwksSources = new JwksSources({ fetchJson, ...effects });
+  endings.push(async () => jwksSources.close());
+  const control = createControl({ store, keyring, fleet, hub, jwksSources, ...effects, publicUrl: () => publicUrl });
   endings.push(() => control.flush());
   endings.push(sweepRegularly(control, log));
   const health = createHealth(control.services.map(({ service }) => service.typeName));
@@ -91,7 +98,7 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
   };
   const shared = { host, tls, api, health, log };
   const hostNames = options.publicUrl === undefined ? [] : [new URL(options.publicUrl).hostname];
-  const routes = [control.jwksRoute, laterRoutes(options.routes)];
+  const routes = [control.jwksRoute, ...control.oauthRoutes, laterRoutes(options.routes)];
   const http = await listenControlHttp({ ...shared, random: systemRandom, port: options.httpPort, routes, hostNames });
   endings.push(() => http.drain());
   const grpcOptions = { ...shared, port: options.grpcPort, reflection: options.reflection, clock: systemClock };

@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/token_service.proto.
  */
 export const file_conduit_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEijAMKEE1pbnRUb2tlblJlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIwCgdzdWJqZWN0GAIgASgJQh+6SBxyGhABKP8BMhNeW15ceDAwLVx4MUZceDdGXSskEj0KBWxpbmtzGAMgAygJQi66SCuSASgIARAgGAEiIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskEj0KCGxpZmV0aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEicKBmNsYWltcxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSIAoFcm9sZXMYBiADKAlCEbpIDpIBCxBAIgdyBRABGIABElQKBXNjb3BlGAcgASgJQkW6SEJyQBiAEDI7XihbXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rKCBbXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rKSopPyQimQEKEU1pbnRUb2tlblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoAxIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIdG9rZW5faWQYBSABKAkyWAoMVG9rZW5TZXJ2aWNlEkgKCU1pbnRUb2tlbhIcLmNvbmR1aXQudjEuTWludFRva2VuUmVxdWVzdBodLmNvbmR1aXQudjEuTWludFRva2VuUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEijAMKEE1pbnRUb2tlblJlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIwCgdzdWJqZWN0GAIgASgJQh+6SBxyGhABKP8BMhNeW15ceDAwLVx4MUZceDdGXSskEj0KBWxpbmtzGAMgAygJQi66SCuSASgIARAgGAEiIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskEj0KCGxpZmV0aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEicKBmNsYWltcxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSIAoFcm9sZXMYBiADKAlCEbpIDpIBCxBAIgdyBRABGIABElQKBXNjb3BlGAcgASgJQkW6SEJyQBiAEDI7XihbXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rKCBbXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rKSopPyQimQEKEU1pbnRUb2tlblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoAxIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIdG9rZW5faWQYBSABKAkiYAoWSW50cm9zcGVjdFRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEh0KBXRva2VuGAIgASgJQg6AAQG6SAhyBhABKICABCK6AgoXSW50cm9zcGVjdFRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEg4KBmlzc3VlchgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEg0KBWxpbmtzGAQgAygJEhEKCWNsaWVudF9pZBgFIAEoCRIQCgh0b2tlbl9pZBgGIAEoCRISCgpzZXNzaW9uX2lkGAcgASgJEg0KBXNjb3BlGAggASgJEg0KBXJvbGVzGAkgAygJEi4KCmlzc3VlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZjbGFpbXMYDCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0MrQBCgxUb2tlblNlcnZpY2USSAoJTWludFRva2VuEhwuY29uZHVpdC52MS5NaW50VG9rZW5SZXF1ZXN0Gh0uY29uZHVpdC52MS5NaW50VG9rZW5SZXNwb25zZRJaCg9JbnRyb3NwZWN0VG9rZW4SIi5jb25kdWl0LnYxLkludHJvc3BlY3RUb2tlblJlcXVlc3QaIy5jb25kdWl0LnYxLkludHJvc3BlY3RUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Request of MintToken.
@@ -128,6 +128,132 @@ export const MintTokenResponseSchema: GenMessage<MintTokenResponse> = /*@__PURE_
   messageDesc(file_conduit_v1_token_service, 1);
 
 /**
+ * Request of IntrospectToken.
+ *
+ * @generated from message conduit.v1.IntrospectTokenRequest
+ */
+export type IntrospectTokenRequest = Message<"conduit.v1.IntrospectTokenRequest"> & {
+  /**
+   * Required. `projects/{project}`.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * Required. The token to look at, in whatever form: what is no token of the project is not active.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message conduit.v1.IntrospectTokenRequest.
+ * Use `create(IntrospectTokenRequestSchema)` to create a new message.
+ */
+export const IntrospectTokenRequestSchema: GenMessage<IntrospectTokenRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 2);
+
+/**
+ * Response of IntrospectToken. When the token is not active nothing but `active` is set: the answer does not say why.
+ *
+ * @generated from message conduit.v1.IntrospectTokenResponse
+ */
+export type IntrospectTokenResponse = Message<"conduit.v1.IntrospectTokenResponse"> & {
+  /**
+   * Whether the token would be accepted now, as far as its issuer knows; each link has conditions of its own.
+   *
+   * @generated from field: bool active = 1;
+   */
+  active: boolean;
+
+  /**
+   * `iss`: the project's issuer.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+
+  /**
+   * `sub`.
+   *
+   * @generated from field: string subject = 3;
+   */
+  subject: string;
+
+  /**
+   * `aud`: resource names of the links it is for.
+   *
+   * @generated from field: repeated string links = 4;
+   */
+  links: string[];
+
+  /**
+   * `client_id`: id of the API key that minted it.
+   *
+   * @generated from field: string client_id = 5;
+   */
+  clientId: string;
+
+  /**
+   * `jti`.
+   *
+   * @generated from field: string token_id = 6;
+   */
+  tokenId: string;
+
+  /**
+   * `sid`; empty = it belongs to no session.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
+
+  /**
+   * `scope`; empty = none.
+   *
+   * @generated from field: string scope = 8;
+   */
+  scope: string;
+
+  /**
+   * `roles`.
+   *
+   * @generated from field: repeated string roles = 9;
+   */
+  roles: string[];
+
+  /**
+   * `iat`.
+   *
+   * @generated from field: google.protobuf.Timestamp issue_time = 10;
+   */
+  issueTime?: Timestamp | undefined;
+
+  /**
+   * `exp`.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 11;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * All other claims.
+   *
+   * @generated from field: google.protobuf.Struct claims = 12;
+   */
+  claims?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.IntrospectTokenResponse.
+ * Use `create(IntrospectTokenResponseSchema)` to create a new message.
+ */
+export const IntrospectTokenResponseSchema: GenMessage<IntrospectTokenResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 3);
+
+/**
  * Users' tokens, minted by a back end that has logged the user in.
  *
  * @generated from service conduit.v1.TokenService
@@ -142,6 +268,16 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof MintTokenRequestSchema;
     output: typeof MintTokenResponseSchema;
+  },
+  /**
+   * Says whether a token that the project minted counts now, and what it says (RFC 7662). Role: minter.
+   *
+   * @generated from rpc conduit.v1.TokenService.IntrospectToken
+   */
+  introspectToken: {
+    methodKind: "unary";
+    input: typeof IntrospectTokenRequestSchema;
+    output: typeof IntrospectTokenResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_conduit_v1_token_service, 0);

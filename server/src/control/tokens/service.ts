@@ -20,6 +20,7 @@ import type { Deps } from "../deps.ts";
 import { found, readProjectName } from "../resource-path.ts";
 import type { Signers } from "../signing-keys.ts";
 import { requireClaims } from "./claims.ts";
+import { introspectToken } from "./introspect.ts";
 
 /** contract.md 8. The most is the proto's to check. */
 const LIFETIME_DEFAULT_MS = 15 * 60 * 1000;
@@ -28,6 +29,7 @@ const TOKEN_MAX_BYTES = 8 * 1024;
 
 export const tokenService = (deps: Deps, signers: Signers): ServiceImpl<typeof TokenService> => ({
   mintToken: (request, context) => mintToken(deps, signers, request, principalOf(context)),
+  introspectToken: (request) => introspectToken(deps, request),
 });
 
 async function mintToken(

@@ -1,0 +1,23 @@
+import type { Transport } from "@connectrpc/connect";
+import type { Log } from "../../log.ts";
+import type { PlainRoute } from "../../model/plain-http.ts";
+import type { Store } from "../../store/store.ts";
+import type { Authenticator } from "../authenticate.ts";
+import { createEndpointRoute, type Endpoint } from "./endpoint.ts";
+import { introspectEndpoint } from "./introspect.ts";
+import { createMetadataRoute } from "./metadata-route.ts";
+
+export interface OAuthParts {
+  readonly store: Store;
+  /** Calls the API with whatever credential a call carries. */
+  readonly api: Transport;
+  readonly authenticator: Authenticator;
+  readonly log: Log;
+}
+
+/** OAuth for clients that know only the standards: every project is an authorization server under its issuer's URL. */
+export function createOAuthRoutes({ store, api, authenticator, log }: OAuthParts): PlainRoute[] {
+  const endpoints = new Map<string, Endpoint>([["introspect", introspectEndpoint(api, authenticator)]]);
+  const offer = { endpoints: [...endpoints.keys()], grants: [] };
+  return [createMetadataRoute(store, offer), createEndpointRoute(endpoints, log)];
+}
