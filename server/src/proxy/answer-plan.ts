@@ -12,6 +12,7 @@ export interface AnswerPlan {
   /** Other origins the upstream may redirect to. */
   readonly redirectOrigins: ReadonlySet<string>;
   readonly isSharedCache: boolean;
+  readonly scansBodies: boolean;
   readonly credential: HiddenCredential;
 }
 
@@ -22,6 +23,7 @@ export function compileAnswerPlan(link: Link, linkId: string, credential: Hidden
     basePath: basePathOf(link.upstream.baseUrl),
     redirectOrigins: new Set(link.allowedRedirectOrigins),
     isSharedCache: link.sharedCache,
+    scansBodies: link.scanResponseBodies,
     credential,
   };
 }
@@ -41,7 +43,8 @@ export function resolveLocation(
 ): string | undefined {
   const url = URL.parse(value, `${plan.origin}${requestPath}`);
   if (url === null || url.username !== "" || url.password !== "") return undefined;
-  for (const name of plan.credential.queryNames) url.searchParams.delete(name);
+  // Only if it is there: deleting would write the rest of the query anew.
+  for (const name of plan.credential.queryNames) if (url.searchParams.has(name)) url.searchParams.delete(name);
   const { origin, pathname, search, hash } = url;
   if (origin !== plan.origin || !isInside(pathname, plan.basePath)) {
     return plan.redirectOrigins.has(origin) ? plan.credential.blank(url.href) : undefined;

@@ -22,6 +22,8 @@ export interface AttachPlan {
   /** Header and what stands before the token; undefined = the user token is not forwarded. */
   readonly userToken: { readonly header: string; readonly prefix: string } | undefined;
   readonly sendForwarded: boolean;
+  /** Ask for an answer that can be read: its body is scanned for the credential. */
+  readonly wantsPlainAnswer: boolean;
   /** Whether a client's header of this canonical name is withheld. */
   readonly isStripped: (name: string) => boolean;
 }
@@ -30,7 +32,9 @@ export interface AttachPlan {
 export function compileAttachPlan(link: Link, credential: HiddenCredential): AttachPlan {
   const claimHeaders = link.claimHeaders.map(compileClaimHeader);
   const userToken = userTokenHeader(link.forwardUserToken);
-  const own = [...credential.headerNames, ...claimHeaders.map(({ header }) => header), userToken?.header ?? ""];
+  const coding = link.scanResponseBodies ? ["accept-encoding"] : [];
+  const claimNames = claimHeaders.map(({ header }) => header);
+  const own = [...credential.headerNames, ...claimNames, ...coding, userToken?.header ?? ""];
   const ownNames = new Set(own.filter((name) => name !== "").map(canonicalName));
   for (const name of ownNames) {
     if (isFramingName(name)) throw new TypeError(`the header ${name} cannot be set by a link`);
@@ -42,6 +46,7 @@ export function compileAttachPlan(link: Link, credential: HiddenCredential): Att
     claimHeaders,
     userToken,
     sendForwarded: link.sendForwarded,
+    wantsPlainAnswer: link.scanResponseBodies,
     // A client's own copy never passes, also when the claim it would be overwritten with is absent (S15).
     isStripped: (name) => isProxysOwn(name) || ownNames.has(name),
   };

@@ -78,11 +78,12 @@ function addClaim(headerLines: string[], plan: CompiledClaimHeader, judged: Judg
 function addOwn(headerLines: string[], judged: Judged, pseudonym: string): void {
   const { served, user } = judged;
   const { requestId, head, bodyLength } = judged.accepted;
-  const { userToken, sendForwarded } = served.attach;
+  const { userToken, sendForwarded, wantsPlainAnswer } = served.attach;
   if (userToken !== undefined && user !== undefined) {
     headerLines.push(userToken.header, `${userToken.prefix}${user.token}`);
   }
   headerLines.push("X-Request-ID", requestId, "Via", `1.1 ${pseudonym}`);
+  if (wantsPlainAnswer) headerLines.push("Accept-Encoding", "identity");
   if (sendForwarded) headerLines.push("Forwarded", forwarded(judged.accepted));
   const [length] = head.contentLength;
   if (bodyLength !== 0 && length !== undefined) headerLines.push("Content-Length", length);

@@ -1,5 +1,7 @@
 import type { Injection } from "../model/link.ts";
 import type { SecretText } from "../model/secret-text.ts";
+import { EchoScanner } from "./echo-scanner.ts";
+import { spellingsOf } from "./echo-spellings.ts";
 
 /** What stands in place of a credential that an upstream sends back. */
 const BLANK = "[hidden]";
@@ -23,6 +25,8 @@ export class HiddenCredential {
   readonly #query: string;
   /** Every spelling in which a value could come back. */
   readonly #echoes: readonly string[];
+  /** The same for bodies; made with the first that is scanned. */
+  #echoBytes: readonly Buffer[] | undefined;
 
   /** @throws TypeError when a value cannot be sent: the link is rejected, its text says which injection */
   constructor(injections: readonly Injection[], secretOf: (name: string) => SecretText) {
@@ -49,6 +53,18 @@ export class HiddenCredential {
     return query.length <= 1 ? `?${this.#query}` : `${query}&${this.#query}`;
   }
 
+  /** Whether a text holds one of its values. */
+  isIn(text: string): boolean {
+    for (const echo of this.#echoes) if (text.includes(echo)) return true;
+    return false;
+  }
+
+  /** For one body: blanks its values there. Undefined = there is nothing to look for. */
+  newScanner(): EchoScanner | undefined {
+    this.#echoBytes ??= bytesOf(this.#echoes);
+    return this.#echoBytes.length === 0 ? undefined : new EchoScanner(this.#echoBytes);
+  }
+
   /** The text without any of its values: what an upstream echoes never reaches a client (S17). */
   blank(text: string): string {
     let blanked = text;
@@ -69,7 +85,7 @@ interface Opened {
 
 function open(injection: Injection, value: string): Opened {
   const bytes = latin1(value);
-  const echoes = [bytes, value, encodeURIComponent(value)];
+  const echoes = spellingsOf(value);
   switch (injection.kind) {
     case "header":
       return { header: headerLine(injection.name, `${latin1(injection.prefix)}${bytes}`), echoes };
@@ -79,7 +95,7 @@ function open(injection: Injection, value: string): Opened {
       // RFC 7617 2: a colon would move the border between name and password.
       if (injection.name.includes(":")) throw new TypeError("injection basic: the user name must not contain a colon");
       const pair = Buffer.from(`${injection.name}:${value}`, "utf8").toString("base64");
-      return { header: headerLine("Authorization", `Basic ${pair}`), echoes: [...echoes, pair] };
+      return { header: headerLine("Authorization", `Basic ${pair}`), echoes: [...echoes, ...spellingsOf(pair)] };
     }
     case "query":
       return { query: [injection.name, value], echoes };
@@ -90,6 +106,12 @@ function headerLine(name: string, value: string): readonly [string, string] {
   // A line break in a secret would write further headers.
   if (NOT_IN_HEADER.test(value)) throw new TypeError(`injection ${name}: the value has characters no header may hold`);
   return [name, value];
+}
+
+/** As UTF-8, each once, the longest first. */
+function bytesOf(texts: readonly string[]): readonly Buffer[] {
+  const distinct = new Set(texts.map(latin1));
+  return [...distinct].map((text) => Buffer.from(text, "latin1")).sort((a, b) => b.length - a.length);
 }
 
 /** UTF-8 as the one-character-per-byte text that header lines are made of. */

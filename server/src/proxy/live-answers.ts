@@ -17,7 +17,7 @@ export class LiveAnswers {
   #reason: string | undefined;
 
   /** The answer's body: kept an eye on if it is an event stream, else as it is. */
-  watch({ headers, body }: UpstreamAnswer): AnswerBody {
+  watch(headers: UpstreamAnswer["headers"], body: AnswerBody): AnswerBody {
     return isEndableStream(headers) ? new LiveBody(body, this) : body;
   }
 

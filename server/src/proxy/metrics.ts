@@ -14,6 +14,8 @@ export interface MeasuredRequest {
 export interface ProxyMetrics {
   began(): void;
   finished(request: MeasuredRequest): void;
+  /** An upstream sent a link's hidden credential back; it was blanked. */
+  echoed(linkId: string, times: { readonly head: number; readonly body: number }): void;
 }
 
 const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -46,6 +48,13 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
       this.set(inFlight);
     },
   });
+  const echoes = new Counter({
+    name: "conduit_proxy_credential_echoes_total",
+    help: "Hidden credentials that upstreams sent back and that were blanked, by link and place (head, body)",
+    labelNames: ["link", "place"],
+    registers: [registry],
+  });
+  const echoingLinks = new Set<string>();
   const duration = new Histogram({
     name: "conduit_proxy_request_duration_seconds",
     help: "From the request's head to the answer's last byte",
@@ -67,6 +76,12 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
   return {
     began() {
       inFlight += 1;
+    },
+    echoed(linkId, { head, body }) {
+      const link = echoingLinks.size < SERIES_MAX || echoingLinks.has(linkId) ? linkId : "";
+      echoingLinks.add(link);
+      if (head > 0) echoes.inc({ link, place: "head" }, head);
+      if (body > 0) echoes.inc({ link, place: "body" }, body);
     },
     finished({ linkId, outcome, status, durationMs }) {
       inFlight -= 1;

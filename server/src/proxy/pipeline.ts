@@ -28,7 +28,9 @@ import { type Recorders, record } from "./record.ts";
 import { respond } from "./respond.ts";
 import { revocation } from "./revocation.ts";
 import { route } from "./route.ts";
+import { ScannedBody } from "./scanned-body.ts";
 import type { ServedConfig } from "./served-link.ts";
+import type { WithLink, WithUpstreamAnswer } from "./stage-values.ts";
 import type { UpstreamPools } from "./upstream/pools.ts";
 import { userToken } from "./user-token.ts";
 
@@ -100,5 +102,17 @@ async function serve(progress: Progress, parts: PipelineParts): Promise<AnswerEn
     return await refuse(progress, responded);
   }
   progress.status = responded.answer.status;
-  return await progress.sink.stream(responded.answer, parts.live.watch(responded.upstreamAnswer));
+  progress.headEchoes = responded.echoes;
+  const { headers } = responded.upstreamAnswer;
+  const body = parts.live.watch(headers, scannedBody(responded, progress));
+  return await progress.sink.stream(responded.answer, body);
+}
+
+/** The body without hidden credentials where the link says so. A compressed one cannot be read, and passes. */
+function scannedBody({ served, upstreamAnswer: { headers, body } }: WithLink & WithUpstreamAnswer, progress: Progress) {
+  const isReadable = headers["content-encoding"] === undefined || headers["content-encoding"] === "identity";
+  const scanner = served.answer.scansBodies && isReadable ? served.answer.credential.newScanner() : undefined;
+  if (scanner === undefined) return body;
+  progress.scanner = scanner;
+  return new ScannedBody(body, scanner);
 }

@@ -5,6 +5,7 @@ import { Refusal } from "../judge/refusal.ts";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
 import { ANY_ORIGIN, corsLines, isPreflight } from "./cors-plan.ts";
+import type { EchoScanner } from "./echo-scanner.ts";
 import type { Abortable, AnswerEnd, AnswerSink, ProxyRequest } from "./exchange.ts";
 import type { FinishedRequest } from "./record.ts";
 import { type RefusalContext, refusalAnswer } from "./refusal-answer.ts";
@@ -29,6 +30,10 @@ export interface Progress {
   outcome: string;
   /** What the upstream is doing. */
   upstream: Abortable | undefined;
+  /** Header lines of the answer in which a hidden credential came back. */
+  headEchoes: number;
+  /** Looks for hidden credentials in the answer's body. */
+  scanner: EchoScanner | undefined;
 }
 
 export const NOTHING_SENT: AnswerEnd = { sentBytes: 0, isClientGone: true };
@@ -52,6 +57,8 @@ export function beginProgress(requestId: string, request: ProxyRequest, sink: An
     status: 0,
     outcome: "ok",
     upstream: undefined,
+    headEchoes: 0,
+    scanner: undefined,
   };
 }
 
@@ -122,6 +129,7 @@ export function finishedOf(progress: Progress, end: AnswerEnd): FinishedRequest 
     status: isUnanswered ? 499 : progress.status,
     outcome: outcomeOf(progress, end, isUnanswered),
     isPreflight: progress.isPreflight,
+    echoes: { head: progress.headEchoes, body: progress.scanner?.found ?? 0 },
     receivedBytes: request.body.receivedBytes,
     end,
     startMs: progress.startMs,

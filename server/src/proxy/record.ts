@@ -28,6 +28,8 @@ export interface FinishedRequest {
   readonly outcome: string;
   /** A preflight asks nothing of the link: it is logged and measured, not counted as use. */
   readonly isPreflight: boolean;
+  /** How often the upstream sent a hidden credential back; each was blanked. */
+  readonly echoes: { readonly head: number; readonly body: number };
   readonly receivedBytes: number;
   readonly end: AnswerEnd;
   /** Monotonic clock, at the request's head. */
@@ -36,9 +38,10 @@ export interface FinishedRequest {
 
 /** Stage 12, record: once per request, also when it failed: one count, one log line, one measurement. */
 export function record(finished: FinishedRequest, { log, metrics, usage, clock }: Recorders): void {
-  const { link, linkId, subject, outcome, status, end } = finished;
+  const { link, linkId, subject, outcome, status, end, echoes } = finished;
   const durationMs = clock.monotonic() - finished.startMs;
   metrics.finished({ linkId, outcome, status, durationMs });
+  if (echoes.head + echoes.body > 0) metrics.echoed(linkId, echoes);
   if (!finished.isPreflight) usage.add({ link, subject, outcome, status }, clock.now());
   if (!log.isLevelEnabled("info")) return;
   log.info(
@@ -53,6 +56,7 @@ export function record(finished: FinishedRequest, { log, metrics, usage, clock }
       received_bytes: finished.receivedBytes,
       sent_bytes: end.sentBytes,
       duration_ms: Math.round(durationMs * 10) / 10,
+      ...(echoes.head + echoes.body > 0 && { credential_echoes: echoes.head + echoes.body }),
       ...(end.isClientGone && { client_gone: true }),
       ...(end.failure !== undefined && { failure: end.failure.message }),
     },

@@ -19,8 +19,8 @@ export function respond<R extends Forwarded>(forwarded: R): (R & WithAnswer) | R
   const { upstreamAnswer, served, cors, limitLines, accepted } = forwarded;
   const { answer: plan } = served;
   const lines: string[] = ["X-Request-ID", accepted.requestId];
-  const refusal = addUpstreamLines(lines, forwarded);
-  if (refusal !== undefined) return refusal;
+  const echoes = addUpstreamLines(lines, forwarded);
+  if (echoes instanceof Refusal) return echoes;
   if (!plan.isSharedCache) addPrivateLines(lines, upstreamAnswer.headers);
   // A shared cache must not hand one page's Access-Control-Allow-Origin to another.
   else if (served.cors.origins !== undefined) lines.push("Vary", "Origin");
@@ -28,14 +28,21 @@ export function respond<R extends Forwarded>(forwarded: R): (R & WithAnswer) | R
   lines.push("X-Content-Type-Options", "nosniff", "Content-Security-Policy", "sandbox");
   for (const text of cors.lines) lines.push(text);
   for (const text of limitLines) lines.push(text);
-  return { ...forwarded, answer: { status: upstreamAnswer.status, headerLines: lines } };
+  return { ...forwarded, answer: { status: upstreamAnswer.status, headerLines: lines }, echoes };
 }
 
-function addUpstreamLines(lines: string[], forwarded: Forwarded): Refusal | undefined {
+/** Returns in how many lines a hidden credential came back. */
+function addUpstreamLines(lines: string[], forwarded: Forwarded): number | Refusal {
   const { upstreamAnswer, served, limitLines, outgoing, forward } = forwarded;
   const { answer: plan } = served;
   const { headers } = upstreamAnswer;
   const listed = headers.connection === undefined ? [] : connectionListed([headers.connection].flat());
+  let echoes = 0;
+  const shown = (value: string): string => {
+    if (!plan.credential.isIn(value)) return value;
+    echoes += 1;
+    return plan.credential.blank(value);
+  };
   for (const name of Object.keys(headers)) {
     if (isDroppedFromAnswer(name) || isCacheName(name, plan) || listed.includes(name)) continue;
     if (limitLines.length > 0 && LIMIT_NAMES.has(name)) continue;
@@ -44,11 +51,12 @@ function addUpstreamLines(lines: string[], forwarded: Forwarded): Refusal | unde
       const location =
         typeof value === "string" ? resolveLocation(plan, value, outgoing.path, forward.rewritten) : undefined;
       if (location === undefined) return new Refusal("upstream_redirect_refused");
+      if (plan.credential.isIn(value as string)) echoes += 1;
       lines.push(name, location);
-    } else if (typeof value === "string") lines.push(name, plan.credential.blank(value));
-    else for (const one of value) lines.push(name, plan.credential.blank(one));
+    } else if (typeof value === "string") lines.push(name, shown(value));
+    else for (const one of value) lines.push(name, shown(one));
   }
-  return undefined;
+  return echoes;
 }
 
 const isCacheName = (name: string, { isSharedCache }: AnswerPlan): boolean =>

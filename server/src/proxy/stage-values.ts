@@ -53,4 +53,6 @@ export interface WithUpstreamAnswer {
 /** Added by `respond`: the answer's head as the client gets it. */
 export interface WithAnswer {
   readonly answer: AnswerHead;
+  /** Header lines in which the upstream sent a hidden credential back. */
+  readonly echoes: number;
 }
