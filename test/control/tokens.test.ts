@@ -5,6 +5,7 @@ import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RESERVED_CLAIMS } from "../../server/src/jwt/mint.ts";
 import type { PlainAnswer } from "../../server/src/model/plain-http.ts";
+import { auditRecords } from "../../server/src/store/schema.ts";
 import { type ControlPlane, failureOf, makeLink, startControlPlane, type TestProject } from "./control-plane.ts";
 
 const parent = "projects/demo";
@@ -149,5 +150,30 @@ describe("the built-in issuer", () => {
       issuer: { keys: { case: "jwksUrl", value: "https://a.example" } },
     });
     expect((await failureOf(call)).code).toBe("AlreadyExists");
+  });
+});
+
+describe("the audit trail", () => {
+  it("has one record per minted token, with its id and never the token", async () => {
+    const { tokenId, accessToken } = await mint({ subject: "audited" });
+    const records = await plane.store.read((reader) => reader.select().from(auditRecords));
+    const own = records.filter(({ details }) => details.token_id === tokenId);
+    expect(own).toMatchObject([
+      {
+        project: "demo",
+        action: "TokenService.MintToken",
+        resource: parent,
+        details: { subject: "audited", links: link },
+      },
+    ]);
+    expect(JSON.stringify(records, (_name, value) => (typeof value === "bigint" ? `${value}` : value))).not.toContain(
+      accessToken.slice(-20),
+    );
+  });
+
+  it("has none of a mint that was refused", async () => {
+    await failureOf(mint({ subject: "refused", links: ["projects/demo/links/none"] }));
+    const records = await plane.store.read((reader) => reader.select().from(auditRecords));
+    expect(records.filter(({ details }) => details.subject === "refused")).toEqual([]);
   });
 });

@@ -75,6 +75,8 @@ export interface AccessTokenContent {
   readonly roles: readonly string[];
   /** `sid`. */
   readonly session?: string;
+  /** `act` (RFC 8693 4.1): who acts for the subject, and for whom that one acts. */
+  readonly actor?: Claims;
   /** Further claims; `RESERVED_CLAIMS` among them throw `TypeError`. */
   readonly claims: Claims;
 }
@@ -103,6 +105,7 @@ export async function mintAccessToken(key: SigningKey, content: AccessTokenConte
     ...(content.scope !== "" && { scope: content.scope }),
     ...(content.roles.length > 0 && { roles: [...content.roles] }),
     ...(content.session !== undefined && { sid: content.session }),
+    ...(content.actor !== undefined && { act: content.actor }),
   };
   const header = { alg: ALGORITHM, typ: "at+jwt", kid: key.kid };
   return { token: await new SignJWT(payload).setProtectedHeader(header).sign(key.key), expireTimeMs: exp * 1000 };

@@ -6,6 +6,7 @@ import type { Authenticator } from "../authenticate.ts";
 import { createEndpointRoute, type Endpoint } from "./endpoint.ts";
 import { introspectEndpoint } from "./introspect.ts";
 import { createMetadataRoute } from "./metadata-route.ts";
+import { GRANT_TYPES, tokenEndpoint } from "./token.ts";
 
 export interface OAuthParts {
   readonly store: Store;
@@ -17,7 +18,10 @@ export interface OAuthParts {
 
 /** OAuth for clients that know only the standards: every project is an authorization server under its issuer's URL. */
 export function createOAuthRoutes({ store, api, authenticator, log }: OAuthParts): PlainRoute[] {
-  const endpoints = new Map<string, Endpoint>([["introspect", introspectEndpoint(api, authenticator)]]);
-  const offer = { endpoints: [...endpoints.keys()], grants: [] };
+  const endpoints = new Map<string, Endpoint>([
+    ["token", tokenEndpoint(api, authenticator)],
+    ["introspect", introspectEndpoint(api, authenticator)],
+  ]);
+  const offer = { endpoints: [...endpoints.keys()], grants: GRANT_TYPES };
   return [createMetadataRoute(store, offer), createEndpointRoute(endpoints, log)];
 }

@@ -6,16 +6,17 @@ import { type FieldViolation, invalidFields } from "../../model/errors.ts";
 /**
  * Further claims of a token. Throws `field_invalid` naming each claim that the token's own would replace, and for claims
  * that the proxies would refuse to read.
+ * @param path of the request that holds them among several, as `requests[3].`; "" = there is one
  */
-export function requireClaims(claims: JsonObject | undefined): JsonObject {
+export function requireClaims(claims: JsonObject | undefined, path: string): JsonObject {
   const given = claims ?? {};
   const violations: FieldViolation[] = RESERVED_CLAIMS.filter((name) => Object.hasOwn(given, name)).map((name) => ({
-    field: `claims.${name}`,
+    field: `${path}claims.${name}`,
     description: "is the token's own: leave it out, or use the field of the request that sets it",
   }));
   if (parseStrictObject(Buffer.from(JSON.stringify(given))) === undefined)
     violations.push({
-      field: "claims",
+      field: `${path}claims`,
       description: "must be at most 15 levels deep, without names such as __proto__ and constructor",
     });
   if (violations.length > 0) throw invalidFields(violations);

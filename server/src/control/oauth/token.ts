@@ -1,0 +1,61 @@
+import { type MintTokenResponse, TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import type { PlainAnswer } from "../../model/plain-http.ts";
+import { projectName } from "../../model/resource-name.ts";
+import type { Authenticator } from "../authenticate.ts";
+import { authenticateClient, type ConfidentialClient } from "./client.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { jsonAnswer, OAuthFault } from "./fault.ts";
+import type { Form } from "./form.ts";
+import { linksOf } from "./target.ts";
+
+/** A client that wants tokens of a project (id). */
+interface GrantRequest {
+  readonly form: Form;
+  readonly project: string;
+  readonly client: ConfidentialClient;
+}
+
+type Grant = (tokens: Client<typeof TokenService>, request: GrantRequest) => Promise<PlainAnswer | OAuthFault>;
+
+/** `grant_type` → what it does. */
+const GRANTS: Readonly<Record<string, Grant>> = {
+  client_credentials: clientCredentials,
+};
+
+/** Values of `grant_type` that are served. */
+export const GRANT_TYPES: readonly string[] = Object.keys(GRANTS);
+
+/** The token endpoint (RFC 6749 3.2). @param api calls the API as anyone from outside does */
+export function tokenEndpoint(api: Transport, authenticator: Authenticator): Endpoint {
+  const tokens = createClient(TokenService, api);
+  return async ({ request, form, project }) => {
+    const type = form.get("grant_type");
+    if (type === undefined) return new OAuthFault("invalid_request", "grant_type is missing");
+    const grant = Object.hasOwn(GRANTS, type) ? GRANTS[type] : undefined;
+    if (grant === undefined)
+      return new OAuthFault("unsupported_grant_type", `grant_type must be one of ${GRANT_TYPES.join(", ")}`);
+    const client = await authenticateClient(request, form, project, authenticator);
+    return client instanceof OAuthFault ? client : grant(tokens, { form, project, client });
+  };
+}
+
+/** RFC 6749 4.4: a machine's own token. Its subject is the client, as RFC 9068 2.2 has it. */
+async function clientCredentials(
+  tokens: Client<typeof TokenService>,
+  { form, project, client }: GrantRequest,
+): Promise<PlainAnswer | OAuthFault> {
+  const links = linksOf(form, project);
+  if (links instanceof OAuthFault) return links;
+  const scope = form.get("scope") ?? "";
+  const request = { parent: projectName(project), subject: client.id, links: [...links], scope };
+  const minted = await tokens.mintToken(request, { headers: { authorization: client.authorization } });
+  return jsonAnswer(200, { ...tokenBody(minted), scope: scope || undefined });
+}
+
+/** RFC 6749 5.1. */
+const tokenBody = ({ accessToken, tokenType, expiresIn }: MintTokenResponse): object => ({
+  access_token: accessToken,
+  token_type: tokenType,
+  expires_in: Number(expiresIn),
+});

@@ -1,0 +1,33 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type MintTokenRequest,
+  type MintTokenResponse,
+  MintTokenResponseSchema,
+} from "@conduit-link/proto/conduit/v1/token_service_pb";
+import { msFromDuration } from "../../wire/time.ts";
+import { type IssuedToken, type IssuingCall, issueTokens, type WantedToken } from "../issue-tokens.ts";
+import { required } from "../required.ts";
+import { readProjectName } from "../resource-path.ts";
+import { requireClaims } from "./claims.ts";
+
+export async function mintToken(call: IssuingCall, request: MintTokenRequest): Promise<MintTokenResponse> {
+  const project = readProjectName(request.parent, "parent");
+  const [issued] = await issueTokens(call, project, [wantedOf(request, "")]);
+  return mintedOf(required(issued));
+}
+
+/** @param field path of the request that wants it among several, as `requests[3].` */
+function wantedOf({ subject, links, lifetime, scope, roles, claims }: MintTokenRequest, field: string): WantedToken {
+  const lifetimeMs = msFromDuration(lifetime);
+  return { subject, links, lifetimeMs, scope, roles, claims: requireClaims(claims, field), field };
+}
+
+const mintedOf = ({ accessToken, lifetimeMs, expireTimeMs, tokenId }: IssuedToken): MintTokenResponse =>
+  create(MintTokenResponseSchema, {
+    accessToken,
+    tokenType: "Bearer",
+    expiresIn: BigInt(lifetimeMs / 1000),
+    expireTime: timestampFromMs(expireTimeMs),
+    tokenId,
+  });
