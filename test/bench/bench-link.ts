@@ -35,6 +35,7 @@ export const benchLink = (baseUrl: string): Link => ({
   issuers: [ISSUER_NAME],
   audiences: [BENCH.audience],
   anyAudience: false,
+  requireAllAudiences: false,
   requiredClaims: [{ path: "email", test: "present", present: true }],
   scopesAny: [],
   scopesAll: ["orders:read"],

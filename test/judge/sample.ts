@@ -79,6 +79,7 @@ export const sampleLink = (change: Partial<Link> = {}): Link => ({
   issuers: ["projects/p/issuers/main"],
   audiences: [],
   anyAudience: false,
+  requireAllAudiences: false,
   requiredClaims: [],
   scopesAny: [],
   scopesAll: [],

@@ -225,7 +225,10 @@ describe("verified tokens are kept", () => {
     await judgeToken(link, token, time.clock);
     expect(isAtOnce(link, token, time.clock)).toBe(true);
     jwks = '{"keys":[]}';
-    await jwksSources.refresh(issuer.issuer.name);
+    time.advance(60_000);
+    const keys2 = { kind: "jwks_url", url: "https://issuer.example/jwks" } as const;
+    jwksSources.of({ ...issuer.issuer, keysRefreshTimeMs: 1 }, keys2);
+    await new Promise((resolve) => setImmediate(resolve));
     expect(refusalOf(await judgeToken(link, token, time.clock)).jwtError).toBe("Unknown key");
   });
 

@@ -102,7 +102,7 @@ describe("access tokens", () => {
     const other = await generateSigningKey();
     const policyOf = (jwk: string, audience: string) => ({
       issuers: [trust(issuer, { jwks: jwksText([jwk]) })],
-      audiencesOf: () => [audience],
+      audiencesOf: () => ({ names: [audience], needsAll: false }),
     });
     const { token } = await mintAccessToken(key, content());
     const verify = async (policy: ReturnType<typeof policyOf>) => {

@@ -9,9 +9,9 @@ import type { Issuer, SigningAlgorithm } from "../../server/src/model/issuer.ts"
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import { fakeClock, forge, goodClaims, ISS, keyPair, NOW_MS, NOW_S, SECRET, sign, trust } from "../judge/sample.ts";
 
-const policyOf = (issuers: readonly TrustedIssuer[], audiences?: readonly string[]): VerifyPolicy => ({
+const policyOf = (issuers: readonly TrustedIssuer[], names?: readonly string[], needsAll = false): VerifyPolicy => ({
   issuers,
-  audiencesOf: () => audiences,
+  audiencesOf: () => names && { names, needsAll },
 });
 
 async function outcome(token: string, policy = policyOf([trust()]), atMs = NOW_MS) {

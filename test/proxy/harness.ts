@@ -77,6 +77,7 @@ export function linkOf(baseUrl: string, { upstream, ...changes }: LinkChanges = 
     issuers: [ISSUER_NAME],
     audiences: [],
     anyAudience: false,
+    requireAllAudiences: false,
     requiredClaims: [],
     scopesAny: [],
     scopesAll: [],

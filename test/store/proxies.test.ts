@@ -27,6 +27,7 @@ describeStores("what proxies leave behind", (store) => {
       softwareVersion: "0.1.0",
       appliedEpoch: randomUUID(),
       appliedSequence: 9_007_199_254_740_993n,
+      issuerKeys: [],
       rejected: [{ name: "projects/p/links/l", version: "18446744073709551615", message: "no" }],
       lastSeenTime: minutes(1),
     };

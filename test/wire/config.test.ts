@@ -34,6 +34,9 @@ const link: Link = {
   issuers: ["projects/demo/issuers/x"],
   audiences: ["aud"],
   anyAudience: true,
+  requireAllAudiences: true,
+  userTokenCookie: "sid",
+  userTokenQuery: "access_token",
   requiredClaims: [
     { path: "email", test: "present", present: true },
     { path: "banned", test: "present", present: false },
@@ -85,6 +88,25 @@ const resources: ConfigResource[] = [
     debugKeys: [{ keyHash: "cd".repeat(32), expireTimeMs: 1_800_000_000_000 }],
   },
   { kind: "issuer", name: hs256.name, issuer: hs256 },
+  {
+    ...{ kind: "issuer", name: "projects/demo/issuers/oidc" },
+    issuer: {
+      ...{ ...hs256, name: "projects/demo/issuers/oidc", algorithms: ["ES512", "PS384"] },
+      keys: { kind: "oidc_discovery", url: "https://x.example" },
+      maxLifetimeMs: 3_600_000,
+      acceptedTypes: ["at+jwt"],
+      audienceClaim: "client_id",
+      caCertificates: "-----BEGIN CERTIFICATE-----",
+      keysRefreshTimeMs: 1_800_000_000_001,
+    },
+  },
+  {
+    ...{ kind: "issuer", name: "projects/demo/issuers/static" },
+    issuer: {
+      ...{ ...hs256, name: "projects/demo/issuers/static", algorithms: ["RS256"] },
+      keys: { kind: "static_keys", text: "-----BEGIN PUBLIC KEY-----" },
+    },
+  },
   {
     kind: "issuer",
     name: "projects/demo/issuers/built-in",

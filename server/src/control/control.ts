@@ -148,7 +148,7 @@ function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): Contro
     mount(LinkService, linkService(deps)),
     mount(LinkTokenService, linkTokenService(deps)),
     mount(SecretService, secretService(deps)),
-    mount(IssuerService, issuerService(deps)),
+    mount(IssuerService, issuerService(deps, statuses)),
     mount(ApiKeyService, apiKeyService(deps)),
     mount(TokenService, tokenService(deps, createSigners(deps))),
     mount(ProxyService, proxyService(deps, { statuses, isConnected })),

@@ -66,6 +66,7 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.IssuerService/ListIssuers": inProject("viewer", "parent"),
   "conduit.v1.IssuerService/UpdateIssuer": inProject("editor", "issuer.name"),
   "conduit.v1.IssuerService/DeleteIssuer": inProject("editor", "name"),
+  "conduit.v1.IssuerService/RefreshKeys": inProject("editor", "name"),
 
   "conduit.v1.ApiKeyService/CreateApiKey": inProjectOrInstallation("owner", "parent"),
   "conduit.v1.ApiKeyService/GetApiKey": inProjectOrInstallation("owner", "name"),

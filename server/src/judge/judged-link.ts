@@ -66,8 +66,10 @@ function readBefore<T>(parsed: { readonly value: T } | { readonly problem: strin
 
 /** Our own tokens are always minted for links by name; others' for what the link lists, unless it waives that in words. */
 function verifyPolicyOf(link: Link, issuers: readonly TrustedIssuer[]): VerifyPolicy {
-  const listed = link.audiences.length > 0 ? link.audiences : undefined;
-  return { issuers, audiencesOf: ({ keys }) => (keys.kind === "built_in" ? [link.name] : listed) };
+  const own = { names: [link.name], needsAll: false };
+  const { audiences, requireAllAudiences } = link;
+  const listed = audiences.length > 0 ? { names: audiences, needsAll: requireAllAudiences } : undefined;
+  return { issuers, audiencesOf: ({ keys }) => (keys.kind === "built_in" ? own : listed) };
 }
 
 function onFirstUse<T extends object>(make: () => T): () => T {

@@ -20,4 +20,6 @@ export interface KeySource {
   load(): Promise<KeySet | undefined>;
   /** After a key was not found or a signature failed: a newer set than `than`, if the source's budget allows to look. */
   newer(than: KeySet): Promise<KeySet | undefined>;
+  /** Whether the last attempt to fetch failed: a key that is not at hand may be a good one then. */
+  isUnreachable(): boolean;
 }

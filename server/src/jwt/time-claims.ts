@@ -29,9 +29,17 @@ export function readValidity(claims: Claims, issuer: Issuer): Validity | TokenFa
 }
 
 function endOf(exp: number | undefined, iat: number | undefined, issuer: Issuer): number | TokenFault {
-  if (exp !== undefined) return exp * 1000;
+  if (exp !== undefined) return lifetimeFault(exp, iat, issuer) ?? exp * 1000;
   if (issuer.maxAgeWithoutExpMs === undefined) return claimMissing("exp");
   return iat === undefined ? claimMissing("iat") : iat * 1000 + issuer.maxAgeWithoutExpMs;
+}
+
+/** A token that lives longer than its issuer is said to make them was made by someone else, or by mistake. */
+function lifetimeFault(exp: number, iat: number | undefined, { maxLifetimeMs }: Issuer): TokenFault | undefined {
+  if (maxLifetimeMs === undefined) return undefined;
+  if (iat === undefined) return claimMissing("iat");
+  const isTooLong = exp * 1000 - iat * 1000 > maxLifetimeMs;
+  return isTooLong ? claimInvalid("exp", `must be at most ${maxLifetimeMs / 1000} s after iat`) : undefined;
 }
 
 /** Whether a token is valid now; exact at both ends. */

@@ -1,10 +1,11 @@
 import { createSecretKey } from "node:crypto";
 import { ConduitError } from "../model/errors.ts";
-import type { Issuer, SecretEncoding } from "../model/issuer.ts";
+import type { Issuer, SecretEncoding, SigningAlgorithm } from "../model/issuer.ts";
 import type { SecretText } from "../model/secret-text.ts";
 import type { JwksSources } from "./jwks.ts";
 import { parseKeySet } from "./key-set.ts";
-import type { KeySet, KeySource } from "./key-source.ts";
+import type { KeySet, KeySource, VerificationKey } from "./key-source.ts";
+import { readStaticKeys } from "./static-keys.ts";
 
 /** An issuer whose tokens can be verified. */
 export interface TrustedIssuer {
@@ -25,7 +26,7 @@ export interface IssuerParts {
   readonly secret?: SecretVersions;
   /** For `built_in`: public keys as JWKS text. */
   readonly jwks?: string;
-  /** For `jwks_url`. */
+  /** For `jwks_url` and `oidc_discovery`. */
   readonly jwksSources: JwksSources;
 }
 
@@ -41,8 +42,14 @@ export function trustIssuer({ issuer, secret, jwks, jwksSources }: IssuerParts):
       if (set === undefined) throw unusable("the built-in issuer's key set is not there");
       return { issuer, keys: fixedSource(set) };
     }
+    case "static_keys": {
+      const read = readStaticKeys(keys.text, issuer.algorithms);
+      if ("problem" in read) throw unusable(`the issuer's static_keys: ${read.problem}`);
+      return { issuer, keys: fixedSource(read.set) };
+    }
     case "jwks_url":
-      return { issuer, keys: jwksSources.of(issuer.name, keys.url, issuer.allowPrivate) };
+    case "oidc_discovery":
+      return { issuer, keys: jwksSources.of(issuer, keys) };
   }
 }
 
@@ -50,20 +57,27 @@ const unusable = (detail: string): ConduitError => new ConduitError("field_inval
 
 /** Keys that change only with the configuration. */
 function fixedSource(set: KeySet): KeySource {
-  return { current: () => set, load: async () => set, newer: async () => undefined };
+  return { current: () => set, load: async () => set, newer: async () => undefined, isUnreachable: () => false };
 }
 
-const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
+const HMAC_HASHES: Partial<Record<SigningAlgorithm, string>> = { HS256: "SHA-256", HS384: "SHA-384", HS512: "SHA-512" };
 
 function secretKeySet({ current, next }: SecretVersions, encoding: SecretEncoding): KeySet {
-  const secrets = next === undefined ? [current] : [current, next];
-  const keys = secrets.map((secret) => {
+  const secrets = (next === undefined ? [current] : [current, next]).map((secret) => {
     const bytes = secretBytes(secret, encoding);
     if (bytes === undefined || bytes.length === 0) throw unusable(`the issuer's secret is not ${encoding} text`);
-    return createSecretKey(bytes).toCryptoKey(HMAC, false, ["verify"]);
+    return createSecretKey(bytes);
   });
+  const byAlgorithm = new Map<string, readonly VerificationKey[]>();
+  for (const [algorithm, hash] of Object.entries(HMAC_HASHES)) {
+    const hmac = { name: "HMAC", hash } as const;
+    byAlgorithm.set(
+      algorithm,
+      secrets.map((secret) => secret.toCryptoKey(hmac, false, ["verify"])),
+    );
+  }
   // `kid` says nothing here: the algorithm is what keeps a public key from ever being taken for a secret.
-  return { kids: [], find: (algorithm) => (algorithm === "HS256" ? keys : []) };
+  return { kids: [], find: (algorithm) => byAlgorithm.get(algorithm) ?? [] };
 }
 
 const DECODERS: Record<SecretEncoding, (text: string) => Uint8Array | undefined> = {

@@ -20,11 +20,17 @@ export interface VerifiedToken {
   readonly keySet: KeySet;
 }
 
+/** Audiences, one or all of which must be there. */
+export interface WantedAudiences {
+  readonly names: readonly string[];
+  readonly needsAll: boolean;
+}
+
 /** Whom a verifier trusts, and for which audiences. */
 export interface VerifyPolicy {
   readonly issuers: readonly TrustedIssuer[];
-  /** One of them must be in `aud`; undefined = any token of this issuer. */
-  readonly audiencesOf: (issuer: Issuer) => readonly string[] | undefined;
+  /** What a token's audience must hold; undefined = any token of this issuer. */
+  readonly audiencesOf: (issuer: Issuer) => WantedAudiences | undefined;
 }
 
 /**
@@ -45,11 +51,12 @@ export async function verifyToken(
   const keySet = await verifySignature(token, algorithm, trusted.keys);
   if (keySet instanceof TokenFault) return keySet;
   const { claims, kid } = token;
-  const kindFault = idTokenFault(claims, trusted.issuer) ?? audienceFault(claims, policy.audiencesOf(trusted.issuer));
+  const { issuer } = trusted;
+  const kindFault = idTokenFault(claims, issuer) ?? audienceFault(claims, issuer, policy.audiencesOf(issuer));
   if (kindFault !== undefined) return kindFault;
-  const validity = readValidity(claims, trusted.issuer);
+  const validity = readValidity(claims, issuer);
   if (validity instanceof TokenFault) return validity;
-  const fault = validityFault(validity, clock.now()) ?? typeFault(token, trusted.issuer) ?? subjectFault(claims);
+  const fault = validityFault(validity, clock.now()) ?? typeFault(token, issuer) ?? subjectFault(claims);
   return fault ?? { text, kid, claims, validity, trusted, keySet };
 }
 
@@ -92,7 +99,13 @@ async function verifySignature(
   const fault = await signatureFault(token, algorithm, set);
   if (fault === undefined) return set;
   const newer = await source.newer(set);
-  if (newer === undefined) return fault;
+  if (newer === undefined) {
+    // The key may be a good new one that nobody can tell us of: no verdict about the token.
+    const isKeyUnknown = fault.jwtError === JWT_ERRORS.unknownKey;
+    return isKeyUnknown && source.isUnreachable()
+      ? new TokenFault("issuer_unreachable", JWT_ERRORS.unreachable)
+      : fault;
+  }
   return (await signatureFault(token, algorithm, newer)) ?? newer;
 }
 
@@ -127,12 +140,20 @@ function idTokenFault(claims: Claims, issuer: Issuer): TokenFault | undefined {
   return new TokenFault("token_type_mismatch", JWT_ERRORS.type, { detail: ID_TOKEN_DETAIL, seen });
 }
 
-function audienceFault({ aud }: Claims, wanted: readonly string[] | undefined): TokenFault | undefined {
-  const list: readonly unknown[] = Array.isArray(aud) ? aud : aud === undefined ? [] : [aud];
+function audienceFault(
+  claims: Claims,
+  { audienceClaim = "aud" }: Issuer,
+  wanted: WantedAudiences | undefined,
+): TokenFault | undefined {
+  const held = Object.hasOwn(claims, audienceClaim) ? claims[audienceClaim] : undefined;
+  const list: readonly unknown[] = Array.isArray(held) ? held : held === undefined ? [] : [held];
   if (list.some((entry) => typeof entry !== "string"))
-    return claimInvalid("aud", "must be a string or a list of strings");
-  if (wanted === undefined || list.some((entry) => wanted.some((one) => one === entry))) return undefined;
-  const texts = { expected: wanted.join(", "), seen: seenText(list.join(", ")) };
+    return claimInvalid(audienceClaim, "must be a string or a list of strings");
+  if (wanted === undefined) return undefined;
+  const { names, needsAll } = wanted;
+  const isHeld = (name: string): boolean => list.includes(name);
+  if (needsAll ? names.every(isHeld) : names.some(isHeld)) return undefined;
+  const texts = { expected: names.join(needsAll ? " and " : ", "), seen: seenText(list.join(", ")) };
   return new TokenFault("token_audience_mismatch", JWT_ERRORS.audience, texts);
 }
 
@@ -141,13 +162,16 @@ const ACCESS_TYPES: ReadonlySet<string | undefined> = new Set([undefined, "jwt",
 /** Our own issuer signs access tokens with their type (RFC 9068 2.1). */
 const BUILT_IN_TYPES: ReadonlySet<string | undefined> = new Set(["at+jwt"]);
 
-function typeFault({ typ }: StrictToken, { keys }: Issuer): TokenFault | undefined {
-  const allowed = keys.kind === "built_in" ? BUILT_IN_TYPES : ACCESS_TYPES;
-  // RFC 7515 4.1.9: a media type, whose case says nothing and whose `application/` may be left out.
-  if (allowed.has(typ?.toLowerCase().replace(/^application\//, ""))) return undefined;
+function typeFault({ typ }: StrictToken, { keys, acceptedTypes }: Issuer): TokenFault | undefined {
+  const usual = keys.kind === "built_in" ? BUILT_IN_TYPES : ACCESS_TYPES;
+  const allowed = acceptedTypes === undefined ? usual : new Set(acceptedTypes.map(mediaTypeOf));
+  if (allowed.has(mediaTypeOf(typ))) return undefined;
   const expected = [...allowed].filter((type) => type !== undefined).join(", ");
   return new TokenFault("token_type_mismatch", JWT_ERRORS.type, { expected, seen: seenText(typ) });
 }
+
+/** RFC 7515 4.1.9: a media type, whose case says nothing and whose `application/` may be left out. */
+const mediaTypeOf = (typ: string | undefined): string | undefined => typ?.toLowerCase().replace(/^application\//, "");
 
 const subjectFault = ({ sub }: Claims): TokenFault | undefined =>
   sub === undefined || typeof sub === "string" ? undefined : claimInvalid("sub", "must be a string");

@@ -11,6 +11,8 @@ export interface Link {
   readonly issuers: readonly string[];
   readonly audiences: readonly string[];
   readonly anyAudience: boolean;
+  /** A token's audience must hold all of `audiences`. */
+  readonly requireAllAudiences: boolean;
   readonly requiredClaims: readonly ClaimCondition[];
   readonly scopesAny: readonly string[];
   readonly scopesAll: readonly string[];
@@ -22,6 +24,10 @@ export interface Link {
   readonly cors: Cors;
   readonly linkTokenMode: CredentialMode;
   readonly userTokenMode: CredentialMode;
+  /** Name of a cookie the user token may come in. */
+  readonly userTokenCookie?: string;
+  /** Decoded name of a query parameter the user token may come in; never sent upstream. */
+  readonly userTokenQuery?: string;
   readonly debug: DebugMode;
   readonly state: "ACTIVE" | "DISABLED";
   readonly requestBodyMaxBytes: number;

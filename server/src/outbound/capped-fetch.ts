@@ -10,6 +10,8 @@ export interface FetchJsonOptions {
   readonly maxBytes: number;
   /** The operator's word for this issuer. */
   readonly allowPrivate: boolean;
+  /** Authorities (PEM) that sign the host's certificate, instead of the system's. */
+  readonly caCertificates?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -37,8 +39,12 @@ export function createFetchJson(dial: Dialer): FetchJson {
     const { origin, pathname, search } = new URL(url);
     const timeout = AbortSignal.timeout(options.timeoutMs);
     const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
-    const { allowPrivate, timeoutMs } = options;
-    const client = new Client(origin, { connect: dial({ allowPrivate, connectTimeoutMs: timeoutMs }), pipelining: 0 });
+    const { allowPrivate, timeoutMs, caCertificates } = options;
+    const connect = dial({
+      ...{ allowPrivate, connectTimeoutMs: timeoutMs },
+      ...(caCertificates !== undefined && { caCertificates }),
+    });
+    const client = new Client(origin, { connect, pipelining: 0 });
     try {
       const headers = { accept: "application/json", "accept-encoding": "identity", "user-agent": "conduit-link" };
       const answer = await client.request({ method: "GET", path: `${pathname}${search}`, headers, signal });

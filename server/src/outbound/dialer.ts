@@ -9,6 +9,8 @@ export interface DialOptions {
   readonly allowPrivate: boolean;
   /** Resolving, TCP and TLS together. undici measures it to about half a second. */
   readonly connectTimeoutMs: number;
+  /** Authorities (PEM) for TLS, instead of the system's; the host's name is checked all the same. */
+  readonly caCertificates?: string;
 }
 
 /**
@@ -23,7 +25,7 @@ export type Dialer = (options: DialOptions) => buildConnector.connector;
  * the URL's. HTTP/1.1 only. A refusal fails the request with `ConduitError` `upstream_address_refused`.
  */
 export function createDialer(resolve: Resolve): Dialer {
-  return ({ allowPrivate, connectTimeoutMs }) => {
+  return ({ allowPrivate, connectTimeoutMs, caCertificates }) => {
     const connectorFor = (protocol: AddressRule["protocol"]): buildConnector.connector => {
       const rule: AddressRule = { protocol, allowPrivate };
       const connect = buildConnector({
@@ -31,6 +33,7 @@ export function createDialer(resolve: Resolve): Dialer {
         timeout: connectTimeoutMs,
         lookup: checkedLookup(resolve, rule),
         autoSelectFamily: true,
+        ...(caCertificates !== undefined && { ca: caCertificates }),
       });
       return (target, callback) => {
         // Node never calls `lookup` for a host that is an address already.

@@ -1,4 +1,4 @@
-import { HMAC_SECRET_MIN_BYTES } from "../model/issuer.ts";
+import { hmacSecretMinBytes, type SigningAlgorithm } from "../model/issuer.ts";
 
 const DISTINCT_MIN = 10;
 /** Share of neighbours that differ by at most one: `abcdef`, `111111`, `98765`. Random text has about 5 %. */
@@ -16,28 +16,31 @@ const SAMPLES = [
 ] as const;
 
 interface SecretRule {
-  readonly isBroken: (text: string, bytes: Uint8Array) => boolean;
-  readonly problem: string;
+  readonly isBroken: (text: string, bytes: Uint8Array, minBytes: number) => boolean;
+  readonly problem: string | ((minBytes: number) => string);
 }
+
+/** What every refusal for want of randomness offers instead. */
+const offer = (minBytes: number): string => `use random bytes, as from \`openssl rand -base64 ${minBytes}\``;
 
 const RULES: readonly SecretRule[] = [
   // Published text: whoever knows the public key could sign (RFC 8725 2.1).
   {
     isBroken: (text) => /-----BEGIN |^\s*ssh-/.test(text) || /^\s*\{[\s\S]*"(?:keys|kty)"\s*:/.test(text),
-    problem: "must not be a key in PEM, SSH or JWK form: use a jwks_url for public keys",
+    problem: "must not be a key in PEM, SSH or JWK form: use jwks_url or static_keys for public keys",
   },
   {
-    isBroken: (_text, bytes) => bytes.length < HMAC_SECRET_MIN_BYTES,
-    problem: `must have at least ${HMAC_SECRET_MIN_BYTES} bytes (RFC 7518 3.2)`,
+    isBroken: (_text, bytes, minBytes) => bytes.length < minBytes,
+    problem: (minBytes) => `must have at least ${minBytes} bytes (RFC 7518 3.2): ${offer(minBytes)}`,
   },
   {
     isBroken: (text) => SAMPLES.some((sample) => text.toLowerCase().includes(sample)),
-    problem: "must not be a sample from documentation",
+    problem: (minBytes) => `must not be a sample from documentation: ${offer(minBytes)}`,
   },
   {
     isBroken: (_text, bytes) =>
       new Set(bytes).size < DISTINCT_MIN || isRepeated(bytes) || runShare(bytes) > RUN_SHARE_MAX,
-    problem: "is too easy to guess: use random bytes, as from `openssl rand -base64 48`",
+    problem: (minBytes) => `is too easy to guess: ${offer(minBytes)}`,
   },
 ];
 
@@ -45,10 +48,21 @@ const RULES: readonly SecretRule[] = [
  * What is wrong with an HMAC secret (promises.md S12); undefined = nothing was found. Public text without the secret.
  * @param text as the user gave it
  * @param bytes what its encoding makes of it; undefined = it is not in that encoding
+ * @param isGuessable an estimate from outside (`secret-strength.ts`), asked last: it is slow
  */
-export function hmacSecretProblem(text: string, bytes: Uint8Array | undefined): string | undefined {
+export function hmacSecretProblem(
+  text: string,
+  bytes: Uint8Array | undefined,
+  algorithms: readonly SigningAlgorithm[],
+  isGuessable: (text: string) => boolean,
+): string | undefined {
   if (bytes === undefined) return "is not text in the issuer's encoding";
-  return RULES.find(({ isBroken }) => isBroken(text, bytes))?.problem;
+  const minBytes = hmacSecretMinBytes(algorithms);
+  const problem = RULES.find(({ isBroken }) => isBroken(text, bytes, minBytes))?.problem;
+  if (problem !== undefined) return typeof problem === "string" ? problem : problem(minBytes);
+  // Words stay words when they are written in base64.
+  const isWords = isGuessable(text) || isGuessable(Buffer.from(bytes).toString("latin1"));
+  return isWords ? `is too easy to guess: ${offer(minBytes)}` : undefined;
 }
 
 /** Bytes in which repetition is looked for: comparing every period takes the square of it. */

@@ -1,5 +1,5 @@
 import type { FieldViolation } from "../model/errors.ts";
-import type { Issuer } from "../model/issuer.ts";
+import { type Issuer, needsAudience } from "../model/issuer.ts";
 import type { Link, Rule } from "../model/link.ts";
 import { compileCondition } from "./claims.ts";
 import { compileLimit } from "./limit.ts";
@@ -29,6 +29,7 @@ const CHECKS: readonly Check[] = [
   modeViolations,
   issuerViolations,
   audienceViolations,
+  tokenPlaceViolations,
   ({ requiredClaims }) => requiredClaims.map((condition, at) => claimViolation(`required_claims[${at}]`, condition)),
   ruleViolations,
   ambiguityViolations,
@@ -70,17 +71,24 @@ function issuerViolations(
 
 /** A public key proves who signed, not for whom: without `aud` a token of any other app of that issuer would do. */
 function audienceViolations(link: Link, { issuers }: LinkCheckContext): readonly (FieldViolation | undefined)[] {
-  const needsAudience = issuers.some(({ name, keys }) => keys.kind === "jwks_url" && link.issuers.includes(name));
+  const needsOne = issuers.some(({ name, keys }) => needsAudience(keys) && link.issuers.includes(name));
   const hasNone = link.audiences.length === 0;
-  const unchecked = needsAudience && hasNone && !link.anyAudience;
+  const unchecked = needsOne && hasNone && !link.anyAudience;
   const contradicts = link.anyAudience && !hasNone;
   return [
     violation(
       "audiences",
-      unchecked ? "are required for issuers with a jwks_url, unless any_audience is set" : undefined,
+      unchecked ? "are required for issuers with public keys, unless any_audience is set" : undefined,
     ),
     violation("any_audience", contradicts ? "must not be set beside audiences" : undefined),
+    violation("require_all_audiences", link.requireAllAudiences && hasNone ? "needs audiences" : undefined),
   ];
+}
+
+/** A token that is read from a place where the proxy puts something else would be the proxy's own. */
+function tokenPlaceViolations({ userTokenQuery, injections }: Link): readonly (FieldViolation | undefined)[] {
+  const isTaken = injections.some((it) => it.kind === "query" && it.name === userTokenQuery);
+  return [violation("user_token_query", isTaken ? "is a parameter that an injection writes" : undefined)];
 }
 
 function claimViolation(field: string, condition: Link["requiredClaims"][number]): FieldViolation | undefined {

@@ -1,4 +1,4 @@
-import { asc, eq, gt } from "drizzle-orm";
+import { asc, eq, gt, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
 import { insertedRow } from "./row-change.ts";
 import { proxies } from "./schema.ts";
@@ -6,7 +6,10 @@ import { proxies } from "./schema.ts";
 export type ProxyRow = typeof proxies.$inferSelect;
 
 /** What a proxy says of itself. */
-export type ProxyStatus = Pick<ProxyRow, "softwareVersion" | "appliedEpoch" | "appliedSequence" | "rejected"> & {
+export type ProxyStatus = Pick<
+  ProxyRow,
+  "softwareVersion" | "appliedEpoch" | "appliedSequence" | "rejected" | "issuerKeys"
+> & {
   readonly lastSeenTime: Date;
 };
 
@@ -37,6 +40,12 @@ export function listProxies(reader: Reader, afterId: string, limit: number): Pro
 /** Keeps what a proxy reported; nothing happens when it is gone. */
 export async function recordProxyStatus(tx: Tx, id: string, status: ProxyStatus): Promise<void> {
   await tx.update(proxies).set(status).where(eq(proxies.id, id));
+}
+
+/** Proxies that reported about an issuer's keys, by id. @param issuer resource name */
+export function proxiesWithKeysOf(reader: Reader, issuer: string, limit: number): Promise<ProxyRow[]> {
+  const mentions = sql`${proxies.issuerKeys} @> ${JSON.stringify([{ issuer }])}::jsonb`;
+  return reader.select().from(proxies).where(mentions).orderBy(asc(proxies.id)).limit(limit);
 }
 
 /** Its credential is refused from then on. */

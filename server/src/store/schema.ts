@@ -19,7 +19,7 @@ import {
 import type { Role } from "../model/api-key.ts";
 import type { ConfigResourceKind } from "../model/config-resource.ts";
 import type { DebugKey } from "../model/debug-key.ts";
-import type { Issuer, SigningAlgorithm } from "../model/issuer.ts";
+import type { Issuer, IssuerKeyStatus, SigningAlgorithm } from "../model/issuer.ts";
 import type { Link } from "../model/link.ts";
 import type { RejectedResource } from "../model/proxy.ts";
 import type { PublicJwk, SigningKeyState } from "../model/signing-key.ts";
@@ -208,6 +208,8 @@ export const proxies = pgTable("proxies", {
   appliedEpoch: text("applied_epoch").notNull().default(""),
   appliedSequence: bigint("applied_sequence", { mode: "bigint" }).notNull().default(sql`0`),
   rejected: jsonb("rejected").$type<readonly RejectedResource[]>().notNull().default([]),
+  /** Fetched keys of issuers as it last saw them. */
+  issuerKeys: jsonb("issuer_keys").$type<readonly IssuerKeyStatus[]>().notNull().default([]),
   /** Null = it never reported. */
   lastSeenTime: time("last_seen_time"),
   createTime: createTime(),

@@ -1,5 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  type IssuerKeyStatus as IssuerKeyStatusMessage,
+  IssuerKeyStatusSchema,
   type Issuer as IssuerMessage,
   IssuerSchema,
   SecretEncoding as ProtoSecretEncoding,
@@ -8,6 +10,7 @@ import { ConduitError } from "../model/errors.ts";
 import {
   DEFAULT_ALGORITHMS,
   type Issuer,
+  type IssuerKeyStatus,
   type IssuerKeys,
   LEEWAY_DEFAULTS,
   type SecretEncoding,
@@ -16,7 +19,7 @@ import {
 } from "../model/issuer.ts";
 import { enumTable } from "./enum-table.ts";
 import { metaToProto, type ResourceMeta } from "./resource-meta.ts";
-import { durationFromMs, msFromDuration } from "./time.ts";
+import { durationFromMs, msFromDuration, msFromTimestamp, timestampFromMs } from "./time.ts";
 
 const { UTF8, BASE64, HEX } = ProtoSecretEncoding;
 const ENCODINGS = enumTable<SecretEncoding, ProtoSecretEncoding>("encoding", { UTF8, BASE64, HEX });
@@ -25,14 +28,23 @@ const ENCODINGS = enumTable<SecretEncoding, ProtoSecretEncoding>("encoding", { U
 export function issuerFromProto(message: IssuerMessage): Issuer {
   const keys = keysFromProto(message.keys);
   const maxAgeWithoutExpMs = message.allowMissingExp ? (msFromDuration(message.maxTokenAge) ?? 0) : undefined;
+  const maxLifetimeMs = msFromDuration(message.maxLifetime);
+  const keysRefreshTimeMs = msFromTimestamp(message.keysRefreshTime);
+  const { acceptedTypes, audienceClaim, caCertificates } = message;
   const algorithms = message.algorithms.map(algorithmFromProto);
   return {
     name: message.name,
     displayName: message.displayName,
-    iss: message.iss,
+    // Discovery is about exactly one issuer: its tokens name it.
+    iss: keys.kind === "oidc_discovery" && message.iss === "" ? keys.url : message.iss,
     keys,
     algorithms: algorithms.length > 0 ? algorithms : DEFAULT_ALGORITHMS[keys.kind],
     ...(maxAgeWithoutExpMs !== undefined && { maxAgeWithoutExpMs }),
+    ...(maxLifetimeMs !== undefined && { maxLifetimeMs }),
+    ...(acceptedTypes.length > 0 && { acceptedTypes }),
+    ...(audienceClaim !== "" && { audienceClaim }),
+    ...(caCertificates !== "" && { caCertificates }),
+    ...(keysRefreshTimeMs !== undefined && { keysRefreshTimeMs }),
     // Our own clock signs and our own stream carries the keys: nothing needs leeway.
     expLeewayMs: msFromDuration(message.expLeeway) ?? (keys.kind === "built_in" ? 0 : LEEWAY_DEFAULTS.expLeewayMs),
     clockLeewayMs: msFromDuration(message.clockLeeway) ?? LEEWAY_DEFAULTS.clockLeewayMs,
@@ -52,8 +64,13 @@ export function issuerToProto(issuer: Issuer, meta?: ResourceMeta): IssuerMessag
     algorithms: [...issuer.algorithms],
     allowMissingExp: issuer.maxAgeWithoutExpMs !== undefined,
     acceptIdTokens: issuer.acceptIdTokens,
+    acceptedTypes: [...(issuer.acceptedTypes ?? [])],
+    audienceClaim: issuer.audienceClaim ?? "",
+    caCertificates: issuer.caCertificates ?? "",
     allowPrivate: issuer.allowPrivate,
   });
+  message.maxLifetime = durationFromMs(issuer.maxLifetimeMs);
+  message.keysRefreshTime = timestampFromMs(issuer.keysRefreshTimeMs);
   message.maxTokenAge = durationFromMs(issuer.maxAgeWithoutExpMs);
   message.expLeeway = durationFromMs(issuer.expLeewayMs);
   message.clockLeeway = durationFromMs(issuer.clockLeewayMs);
@@ -71,6 +88,10 @@ function keysFromProto(keys: IssuerMessage["keys"]): IssuerKeys {
       };
     case "jwksUrl":
       return { kind: "jwks_url", url: keys.value };
+    case "oidcDiscovery":
+      return { kind: "oidc_discovery", url: keys.value };
+    case "staticKeys":
+      return { kind: "static_keys", text: keys.value };
     case "builtIn":
       return { kind: "built_in" };
     case undefined:
@@ -86,9 +107,38 @@ function keysToProto(keys: IssuerKeys) {
     }
     case "jwks_url":
       return { case: "jwksUrl" as const, value: keys.url };
+    case "oidc_discovery":
+      return { case: "oidcDiscovery" as const, value: keys.url };
+    case "static_keys":
+      return { case: "staticKeys" as const, value: keys.text };
     case "built_in":
       return { case: "builtIn" as const, value: {} };
   }
+}
+
+/** @param seen by whom (resource name of a proxy) and when (milliseconds since the epoch); absent in a proxy's report */
+export function keyStatusToProto(
+  status: IssuerKeyStatus,
+  seen?: { readonly proxy: string; readonly reportTimeMs: number | undefined },
+): IssuerKeyStatusMessage {
+  const { kids, lastError } = status;
+  const message = create(IssuerKeyStatusSchema, { proxy: seen?.proxy ?? "", kids: [...kids], lastError });
+  message.fetchTime = timestampFromMs(status.fetchTimeMs);
+  message.nextTryTime = timestampFromMs(status.nextTryTimeMs);
+  message.reportTime = timestampFromMs(seen?.reportTimeMs);
+  return message;
+}
+
+/** @param issuer resource name, which stands beside the status in a report */
+export function keyStatusFromProto(issuer: string, message: IssuerKeyStatusMessage): IssuerKeyStatus {
+  const { kids, lastError } = message;
+  const fetchTimeMs = msFromTimestamp(message.fetchTime);
+  const nextTryTimeMs = msFromTimestamp(message.nextTryTime);
+  return {
+    ...{ issuer, kids, lastError },
+    ...(fetchTimeMs !== undefined && { fetchTimeMs }),
+    ...(nextTryTimeMs !== undefined && { nextTryTimeMs }),
+  };
 }
 
 /** Throws `field_invalid` on a name we do not know: an algorithm must never be dropped from a pinned list silently. */

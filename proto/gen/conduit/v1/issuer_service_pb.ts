@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/issuer_service.proto.
  */
 export const file_conduit_v1_issuer_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9jb25kdWl0L3YxL2lzc3Vlcl9zZXJ2aWNlLnByb3RvEgpjb25kdWl0LnYxIp8GCgZJc3N1ZXISDAoEbmFtZRgBIAEoCRIdCgxkaXNwbGF5X25hbWUYAiABKAlCB7pIBHICGHgSFQoDaXNzGAMgASgJQgi6SAVyAxiACBIpCgVoczI1NhgEIAEoCzIYLmNvbmR1aXQudjEuSXNzdWVyLkhzMjU2SAASHgoIandrc191cmwYBSABKAlCCrpIB3IFEAEYgBBIABIuCghidWlsdF9pbhgGIAEoCzIaLmNvbmR1aXQudjEuSXNzdWVyLkJ1aWx0SW5IABJMCgphbGdvcml0aG1zGAcgAygJQji6SDWSATIYASIucixSBUhTMjU2UgVSUzI1NlIFUFMyNTZSBUVTMjU2UgVFZERTQVIHRWQyNTUxORIZChFhbGxvd19taXNzaW5nX2V4cBgIIAEoCBJDCg1tYXhfdG9rZW5fYWdlGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiA54QPMgIIARI8CgpleHBfbGVld2F5GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwjYBDIAEj4KDGNsb2NrX2xlZXdheRgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMI2AQyABIYChBhY2NlcHRfaWRfdG9rZW5zGAwgASgIEhUKDWFsbG93X3ByaXZhdGUYDSABKAgSDAoEZXRhZxgOIAEoCRIvCgtjcmVhdGVfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGnYKBUhzMjU2EjUKBnNlY3JldBgBIAEoCUIlukgiciAyHl5wcm9qZWN0cy9bXi9dKy9zZWNyZXRzL1teL10rJBI2CghlbmNvZGluZxgCIAEoDjIaLmNvbmR1aXQudjEuU2VjcmV0RW5jb2RpbmdCCLpIBYIBAhABGgkKB0J1aWx0SW5CBgoEa2V5cyLIAQoTQ3JlYXRlSXNzdWVyUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEjsKCWlzc3Vlcl9pZBgCIAEoCUIoukgl2AEBciAyHl5bYS16XVthLXowLTktXXsxLDYxfVthLXowLTldJBIqCgZpc3N1ZXIYAyABKAsyEi5jb25kdWl0LnYxLklzc3VlckIGukgDyAEBEh8KCnJlcXVlc3RfaWQYBCABKAlCC7pICNgBAXIDsAEBIlMKFENyZWF0ZUlzc3VlclJlc3BvbnNlEiIKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJHChBHZXRJc3N1ZXJSZXF1ZXN0EjMKBG5hbWUYASABKAlCJbpIInIgMh5ecHJvamVjdHMvW14vXSsvaXNzdWVycy9bXi9dKyQiNwoRR2V0SXNzdWVyUmVzcG9uc2USIgoGaXNzdWVyGAEgASgLMhIuY29uZHVpdC52MS5Jc3N1ZXIibQoSTGlzdElzc3VlcnNSZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhIKCnBhZ2VfdG9rZW4YAyABKAkiUwoTTGlzdElzc3VlcnNSZXNwb25zZRIjCgdpc3N1ZXJzGAEgAygLMhIuY29uZHVpdC52MS5Jc3N1ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInIKE1VwZGF0ZUlzc3VlclJlcXVlc3QSKgoGaXNzdWVyGAEgASgLMhIuY29uZHVpdC52MS5Jc3N1ZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siUwoUVXBkYXRlSXNzdWVyUmVzcG9uc2USIgoGaXNzdWVyGAEgASgLMhIuY29uZHVpdC52MS5Jc3N1ZXISFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEIlgKE0RlbGV0ZUlzc3VlclJlcXVlc3QSMwoEbmFtZRgBIAEoCUIlukgiciAyHl5wcm9qZWN0cy9bXi9dKy9pc3N1ZXJzL1teL10rJBIMCgRldGFnGAIgASgJIi8KFERlbGV0ZUlzc3VlclJlc3BvbnNlEhcKD2NvbmZpZ19zZXF1ZW5jZRgBIAEoBCqAAQoOU2VjcmV0RW5jb2RpbmcSHwobU0VDUkVUX0VOQ09ESU5HX1VOU1BFQ0lGSUVEEAASGAoUU0VDUkVUX0VOQ09ESU5HX1VURjgQARIaChZTRUNSRVRfRU5DT0RJTkdfQkFTRTY0EAISFwoTU0VDUkVUX0VOQ09ESU5HX0hFWBADMqIDCg1Jc3N1ZXJTZXJ2aWNlElEKDENyZWF0ZUlzc3VlchIfLmNvbmR1aXQudjEuQ3JlYXRlSXNzdWVyUmVxdWVzdBogLmNvbmR1aXQudjEuQ3JlYXRlSXNzdWVyUmVzcG9uc2USSAoJR2V0SXNzdWVyEhwuY29uZHVpdC52MS5HZXRJc3N1ZXJSZXF1ZXN0Gh0uY29uZHVpdC52MS5HZXRJc3N1ZXJSZXNwb25zZRJOCgtMaXN0SXNzdWVycxIeLmNvbmR1aXQudjEuTGlzdElzc3VlcnNSZXF1ZXN0Gh8uY29uZHVpdC52MS5MaXN0SXNzdWVyc1Jlc3BvbnNlElEKDFVwZGF0ZUlzc3VlchIfLmNvbmR1aXQudjEuVXBkYXRlSXNzdWVyUmVxdWVzdBogLmNvbmR1aXQudjEuVXBkYXRlSXNzdWVyUmVzcG9uc2USUQoMRGVsZXRlSXNzdWVyEh8uY29uZHVpdC52MS5EZWxldGVJc3N1ZXJSZXF1ZXN0GiAuY29uZHVpdC52MS5EZWxldGVJc3N1ZXJSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Ch9jb25kdWl0L3YxL2lzc3Vlcl9zZXJ2aWNlLnByb3RvEgpjb25kdWl0LnYxIoQKCgZJc3N1ZXISDAoEbmFtZRgBIAEoCRIdCgxkaXNwbGF5X25hbWUYAiABKAlCB7pIBHICGHgSFQoDaXNzGAMgASgJQgi6SAVyAxiACBIpCgVoczI1NhgEIAEoCzIYLmNvbmR1aXQudjEuSXNzdWVyLkhzMjU2SAASHgoIandrc191cmwYBSABKAlCCrpIB3IFEAEYgBBIABIuCghidWlsdF9pbhgGIAEoCzIaLmNvbmR1aXQudjEuSXNzdWVyLkJ1aWx0SW5IABIkCg5vaWRjX2Rpc2NvdmVyeRgRIAEoCUIKukgHcgUQARiACEgAEiIKC3N0YXRpY19rZXlzGBIgASgJQgu6SAhyBhABGICABEgAEoQBCgphbGdvcml0aG1zGAcgAygJQnC6SG2SAWoYASJmcmRSBUhTMjU2UgVIUzM4NFIFSFM1MTJSBVJTMjU2UgVSUzM4NFIFUlM1MTJSBVBTMjU2UgVQUzM4NFIFUFM1MTJSBUVTMjU2UgVFUzM4NFIFRVM1MTJSBUVkRFNBUgdFZDI1NTE5EhkKEWFsbG93X21pc3NpbmdfZXhwGAggASgIEkMKDW1heF90b2tlbl9hZ2UYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCIDnhA8yAggBEjwKCmV4cF9sZWV3YXkYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCNgEMgASPgoMY2xvY2tfbGVld2F5GAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwjYBDIAEhgKEGFjY2VwdF9pZF90b2tlbnMYDCABKAgSFQoNYWxsb3dfcHJpdmF0ZRgNIAEoCBIMCgRldGFnGA4gASgJEi8KC2NyZWF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPwoOYXVkaWVuY2VfY2xhaW0YEyABKAlCJ7pIJNgBAXIfMh1eW0EtWmEtel9dW0EtWmEtejAtOV9dezAsNjN9JBJCCgxtYXhfbGlmZXRpbWUYFCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCIDnhA8yAggBEk8KDmFjY2VwdGVkX3R5cGVzGBUgAygJQje6SDSSATEQCBgBIityKTInXltBLVphLXowLTldW0EtWmEtejAtOSEjJCZeXy4rLV17MCw2M30kEiIKD2NhX2NlcnRpZmljYXRlcxgWIAEoCUIJukgGcgQYgIAEEjUKEWtleXNfcmVmcmVzaF90aW1lGBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgprZXlfc3RhdHVzGBggAygLMhsuY29uZHVpdC52MS5Jc3N1ZXJLZXlTdGF0dXMadgoFSHMyNTYSNQoGc2VjcmV0GAEgASgJQiW6SCJyIDIeXnByb2plY3RzL1teL10rL3NlY3JldHMvW14vXSskEjYKCGVuY29kaW5nGAIgASgOMhouY29uZHVpdC52MS5TZWNyZXRFbmNvZGluZ0IIukgFggECEAEaCQoHQnVpbHRJbkIGCgRrZXlzIvsBCg9Jc3N1ZXJLZXlTdGF0dXMSFwoFcHJveHkYASABKAlCCLpIBXIDGIACEh0KBGtpZHMYAiADKAlCD7pIDJIBCRAUIgVyAxiAARIuCgpmZXRjaF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcCgpsYXN0X2Vycm9yGAQgASgJQgi6SAVyAxj0AxIxCg1uZXh0X3RyeV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXBvcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiyAEKE0NyZWF0ZUlzc3VlclJlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBI7Cglpc3N1ZXJfaWQYAiABKAlCKLpIJdgBAXIgMh5eW2Etel1bYS16MC05LV17MSw2MX1bYS16MC05XSQSKgoGaXNzdWVyGAMgASgLMhIuY29uZHVpdC52MS5Jc3N1ZXJCBrpIA8gBARIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASJTChRDcmVhdGVJc3N1ZXJSZXNwb25zZRIiCgZpc3N1ZXIYASABKAsyEi5jb25kdWl0LnYxLklzc3VlchIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiRwoQR2V0SXNzdWVyUmVxdWVzdBIzCgRuYW1lGAEgASgJQiW6SCJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskIjcKEUdldElzc3VlclJlc3BvbnNlEiIKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyIm0KEkxpc3RJc3N1ZXJzUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJIlMKE0xpc3RJc3N1ZXJzUmVzcG9uc2USIwoHaXNzdWVycxgBIAMoCzISLmNvbmR1aXQudjEuSXNzdWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJyChNVcGRhdGVJc3N1ZXJSZXF1ZXN0EioKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlMKFFVwZGF0ZUlzc3VlclJlc3BvbnNlEiIKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJYChNEZWxldGVJc3N1ZXJSZXF1ZXN0EjMKBG5hbWUYASABKAlCJbpIInIgMh5ecHJvamVjdHMvW14vXSsvaXNzdWVycy9bXi9dKyQSDAoEZXRhZxgCIAEoCSIvChREZWxldGVJc3N1ZXJSZXNwb25zZRIXCg9jb25maWdfc2VxdWVuY2UYASABKAQiSQoSUmVmcmVzaEtleXNSZXF1ZXN0EjMKBG5hbWUYASABKAlCJbpIInIgMh5ecHJvamVjdHMvW14vXSsvaXNzdWVycy9bXi9dKyQiUgoTUmVmcmVzaEtleXNSZXNwb25zZRIiCgZpc3N1ZXIYASABKAsyEi5jb25kdWl0LnYxLklzc3VlchIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQqgAEKDlNlY3JldEVuY29kaW5nEh8KG1NFQ1JFVF9FTkNPRElOR19VTlNQRUNJRklFRBAAEhgKFFNFQ1JFVF9FTkNPRElOR19VVEY4EAESGgoWU0VDUkVUX0VOQ09ESU5HX0JBU0U2NBACEhcKE1NFQ1JFVF9FTkNPRElOR19IRVgQAzLyAwoNSXNzdWVyU2VydmljZRJRCgxDcmVhdGVJc3N1ZXISHy5jb25kdWl0LnYxLkNyZWF0ZUlzc3VlclJlcXVlc3QaIC5jb25kdWl0LnYxLkNyZWF0ZUlzc3VlclJlc3BvbnNlEkgKCUdldElzc3VlchIcLmNvbmR1aXQudjEuR2V0SXNzdWVyUmVxdWVzdBodLmNvbmR1aXQudjEuR2V0SXNzdWVyUmVzcG9uc2USTgoLTGlzdElzc3VlcnMSHi5jb25kdWl0LnYxLkxpc3RJc3N1ZXJzUmVxdWVzdBofLmNvbmR1aXQudjEuTGlzdElzc3VlcnNSZXNwb25zZRJRCgxVcGRhdGVJc3N1ZXISHy5jb25kdWl0LnYxLlVwZGF0ZUlzc3VlclJlcXVlc3QaIC5jb25kdWl0LnYxLlVwZGF0ZUlzc3VlclJlc3BvbnNlElEKDERlbGV0ZUlzc3VlchIfLmNvbmR1aXQudjEuRGVsZXRlSXNzdWVyUmVxdWVzdBogLmNvbmR1aXQudjEuRGVsZXRlSXNzdWVyUmVzcG9uc2USTgoLUmVmcmVzaEtleXMSHi5jb25kdWl0LnYxLlJlZnJlc2hLZXlzUmVxdWVzdBofLmNvbmR1aXQudjEuUmVmcmVzaEtleXNSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A signer of users' tokens.
@@ -71,10 +71,28 @@ export type Issuer = Message<"conduit.v1.Issuer"> & {
      */
     value: Issuer_BuiltIn;
     case: "builtIn";
+  } | {
+    /**
+     * The issuer's URL, without `/.well-known/openid-configuration`: its discovery document says where the keys are, and
+     * must name exactly this issuer. `iss` is the same text.
+     *
+     * @generated from field: string oidc_discovery = 17;
+     */
+    value: string;
+    case: "oidcDiscovery";
+  } | {
+    /**
+     * The public keys themselves: a JWK set (JSON), or public keys and certificates in PEM. Never private keys.
+     *
+     * @generated from field: string static_keys = 18;
+     */
+    value: string;
+    case: "staticKeys";
   } | { case: undefined; value?: undefined };
 
   /**
-   * Optional. Allowed algorithms. Default: HS256 for a shared secret; RS256, PS256, ES256 and EdDSA for a JWK set.
+   * Optional. Allowed algorithms: HS256, HS384 and HS512 for a shared secret, the others for public keys. Default: HS256
+   * for a shared secret; RS256, PS256, ES256 and EdDSA for public keys.
    *
    * @generated from field: repeated string algorithms = 7;
    */
@@ -88,7 +106,7 @@ export type Issuer = Message<"conduit.v1.Issuer"> & {
   allowMissingExp: boolean;
 
   /**
-   * Required with `allow_missing_exp`. 1 s-365 days.
+   * Required with `allow_missing_exp`, refused without. 1 s-365 days.
    *
    * @generated from field: google.protobuf.Duration max_token_age = 9;
    */
@@ -116,7 +134,7 @@ export type Issuer = Message<"conduit.v1.Issuer"> & {
   acceptIdTokens: boolean;
 
   /**
-   * Optional. Allow a `jwks_url` with a loopback, private or link-local address; only operators may set it.
+   * Optional. Allow keys at a loopback, private or link-local address; only operators may set it.
    *
    * @generated from field: bool allow_private = 13;
    */
@@ -142,6 +160,50 @@ export type Issuer = Message<"conduit.v1.Issuer"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 16;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Optional. Claim that is compared with a link's audiences. Default: `aud`; Cognito's access tokens have `client_id`.
+   *
+   * @generated from field: string audience_claim = 19;
+   */
+  audienceClaim: string;
+
+  /**
+   * Optional. Refuse tokens that live longer, from `iat` to `exp`; `iat` is required then. Default: no limit; 1 s-365 days.
+   *
+   * @generated from field: google.protobuf.Duration max_lifetime = 20;
+   */
+  maxLifetime?: Duration | undefined;
+
+  /**
+   * Optional. Accepted values of the header `typ`, in any case, without `application/`; tokens without `typ` are refused
+   * then. Default: none, `JWT` or `at+jwt`. Fixed for `built_in`: `at+jwt`.
+   *
+   * @generated from field: repeated string accepted_types = 21;
+   */
+  acceptedTypes: string[];
+
+  /**
+   * Optional, `jwks_url` and `oidc_discovery` only. Certificate authorities (PEM) that sign the TLS certificates of the
+   * hosts with the keys, instead of the system's.
+   *
+   * @generated from field: string ca_certificates = 22;
+   */
+  caCertificates: string;
+
+  /**
+   * Output only. When RefreshKeys was last called.
+   *
+   * @generated from field: google.protobuf.Timestamp keys_refresh_time = 23;
+   */
+  keysRefreshTime?: Timestamp | undefined;
+
+  /**
+   * Output only, GetIssuer only, `jwks_url` and `oidc_discovery` only. The keys as each proxy that uses them sees them.
+   *
+   * @generated from field: repeated conduit.v1.IssuerKeyStatus key_status = 24;
+   */
+  keyStatus: IssuerKeyStatus[];
 };
 
 /**
@@ -195,6 +257,62 @@ export const Issuer_BuiltInSchema: GenMessage<Issuer_BuiltIn> = /*@__PURE__*/
   messageDesc(file_conduit_v1_issuer_service, 0, 1);
 
 /**
+ * The fetched keys of an issuer as one proxy sees them.
+ *
+ * @generated from message conduit.v1.IssuerKeyStatus
+ */
+export type IssuerKeyStatus = Message<"conduit.v1.IssuerKeyStatus"> & {
+  /**
+   * Resource name of the proxy.
+   *
+   * @generated from field: string proxy = 1;
+   */
+  proxy: string;
+
+  /**
+   * `kid` of each key, at most 20.
+   *
+   * @generated from field: repeated string kids = 2;
+   */
+  kids: string[];
+
+  /**
+   * When the keys in use were fetched: their age counts from then. Absent = none were.
+   *
+   * @generated from field: google.protobuf.Timestamp fetch_time = 3;
+   */
+  fetchTime?: Timestamp | undefined;
+
+  /**
+   * Why the last attempt failed; empty = it did not, or there was none.
+   *
+   * @generated from field: string last_error = 4;
+   */
+  lastError: string;
+
+  /**
+   * When it will try again at the earliest, if there is a reason to.
+   *
+   * @generated from field: google.protobuf.Timestamp next_try_time = 5;
+   */
+  nextTryTime?: Timestamp | undefined;
+
+  /**
+   * When the proxy reported.
+   *
+   * @generated from field: google.protobuf.Timestamp report_time = 6;
+   */
+  reportTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.IssuerKeyStatus.
+ * Use `create(IssuerKeyStatusSchema)` to create a new message.
+ */
+export const IssuerKeyStatusSchema: GenMessage<IssuerKeyStatus> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_issuer_service, 1);
+
+/**
  * Request of CreateIssuer.
  *
  * @generated from message conduit.v1.CreateIssuerRequest
@@ -234,7 +352,7 @@ export type CreateIssuerRequest = Message<"conduit.v1.CreateIssuerRequest"> & {
  * Use `create(CreateIssuerRequestSchema)` to create a new message.
  */
 export const CreateIssuerRequestSchema: GenMessage<CreateIssuerRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 1);
+  messageDesc(file_conduit_v1_issuer_service, 2);
 
 /**
  * Response of CreateIssuer.
@@ -262,7 +380,7 @@ export type CreateIssuerResponse = Message<"conduit.v1.CreateIssuerResponse"> & 
  * Use `create(CreateIssuerResponseSchema)` to create a new message.
  */
 export const CreateIssuerResponseSchema: GenMessage<CreateIssuerResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 2);
+  messageDesc(file_conduit_v1_issuer_service, 3);
 
 /**
  * Request of GetIssuer.
@@ -283,7 +401,7 @@ export type GetIssuerRequest = Message<"conduit.v1.GetIssuerRequest"> & {
  * Use `create(GetIssuerRequestSchema)` to create a new message.
  */
 export const GetIssuerRequestSchema: GenMessage<GetIssuerRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 3);
+  messageDesc(file_conduit_v1_issuer_service, 4);
 
 /**
  * Response of GetIssuer.
@@ -304,7 +422,7 @@ export type GetIssuerResponse = Message<"conduit.v1.GetIssuerResponse"> & {
  * Use `create(GetIssuerResponseSchema)` to create a new message.
  */
 export const GetIssuerResponseSchema: GenMessage<GetIssuerResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 4);
+  messageDesc(file_conduit_v1_issuer_service, 5);
 
 /**
  * Request of ListIssuers.
@@ -339,7 +457,7 @@ export type ListIssuersRequest = Message<"conduit.v1.ListIssuersRequest"> & {
  * Use `create(ListIssuersRequestSchema)` to create a new message.
  */
 export const ListIssuersRequestSchema: GenMessage<ListIssuersRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 5);
+  messageDesc(file_conduit_v1_issuer_service, 6);
 
 /**
  * Response of ListIssuers.
@@ -367,7 +485,7 @@ export type ListIssuersResponse = Message<"conduit.v1.ListIssuersResponse"> & {
  * Use `create(ListIssuersResponseSchema)` to create a new message.
  */
 export const ListIssuersResponseSchema: GenMessage<ListIssuersResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 6);
+  messageDesc(file_conduit_v1_issuer_service, 7);
 
 /**
  * Request of UpdateIssuer.
@@ -395,7 +513,7 @@ export type UpdateIssuerRequest = Message<"conduit.v1.UpdateIssuerRequest"> & {
  * Use `create(UpdateIssuerRequestSchema)` to create a new message.
  */
 export const UpdateIssuerRequestSchema: GenMessage<UpdateIssuerRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 7);
+  messageDesc(file_conduit_v1_issuer_service, 8);
 
 /**
  * Response of UpdateIssuer.
@@ -423,7 +541,7 @@ export type UpdateIssuerResponse = Message<"conduit.v1.UpdateIssuerResponse"> & 
  * Use `create(UpdateIssuerResponseSchema)` to create a new message.
  */
 export const UpdateIssuerResponseSchema: GenMessage<UpdateIssuerResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 8);
+  messageDesc(file_conduit_v1_issuer_service, 9);
 
 /**
  * Request of DeleteIssuer.
@@ -451,7 +569,7 @@ export type DeleteIssuerRequest = Message<"conduit.v1.DeleteIssuerRequest"> & {
  * Use `create(DeleteIssuerRequestSchema)` to create a new message.
  */
 export const DeleteIssuerRequestSchema: GenMessage<DeleteIssuerRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 9);
+  messageDesc(file_conduit_v1_issuer_service, 10);
 
 /**
  * Response of DeleteIssuer.
@@ -472,7 +590,56 @@ export type DeleteIssuerResponse = Message<"conduit.v1.DeleteIssuerResponse"> & 
  * Use `create(DeleteIssuerResponseSchema)` to create a new message.
  */
 export const DeleteIssuerResponseSchema: GenMessage<DeleteIssuerResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_issuer_service, 10);
+  messageDesc(file_conduit_v1_issuer_service, 11);
+
+/**
+ * Request of RefreshKeys.
+ *
+ * @generated from message conduit.v1.RefreshKeysRequest
+ */
+export type RefreshKeysRequest = Message<"conduit.v1.RefreshKeysRequest"> & {
+  /**
+   * Required. `projects/{project}/issuers/{issuer}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message conduit.v1.RefreshKeysRequest.
+ * Use `create(RefreshKeysRequestSchema)` to create a new message.
+ */
+export const RefreshKeysRequestSchema: GenMessage<RefreshKeysRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_issuer_service, 12);
+
+/**
+ * Response of RefreshKeys.
+ *
+ * @generated from message conduit.v1.RefreshKeysResponse
+ */
+export type RefreshKeysResponse = Message<"conduit.v1.RefreshKeysResponse"> & {
+  /**
+   * The issuer as it is now.
+   *
+   * @generated from field: conduit.v1.Issuer issuer = 1;
+   */
+  issuer?: Issuer | undefined;
+
+  /**
+   * Sequence of the configuration change that tells the proxies.
+   *
+   * @generated from field: uint64 config_sequence = 2;
+   */
+  configSequence: bigint;
+};
+
+/**
+ * Describes the message conduit.v1.RefreshKeysResponse.
+ * Use `create(RefreshKeysResponseSchema)` to create a new message.
+ */
+export const RefreshKeysResponseSchema: GenMessage<RefreshKeysResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_issuer_service, 13);
 
 /**
  * How a secret's text becomes key bytes.
@@ -577,6 +744,17 @@ export const IssuerService: GenService<{
     methodKind: "unary";
     input: typeof DeleteIssuerRequestSchema;
     output: typeof DeleteIssuerResponseSchema;
+  },
+  /**
+   * Makes every proxy fetch the issuer's keys anew, once, as soon as its budget allows (at most 30 s later). For issuers
+   * by JWKS URL or discovery. Role: editor.
+   *
+   * @generated from rpc conduit.v1.IssuerService.RefreshKeys
+   */
+  refreshKeys: {
+    methodKind: "unary";
+    input: typeof RefreshKeysRequestSchema;
+    output: typeof RefreshKeysResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_conduit_v1_issuer_service, 0);

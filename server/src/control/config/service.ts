@@ -12,6 +12,7 @@ import type { ConfigHub } from "../../config-log/hub.ts";
 import { withEncoding } from "../../model/encoded-message.ts";
 import { idOf } from "../../model/resource-name.ts";
 import { addUsage } from "../../store/usage.ts";
+import { keyStatusFromProto } from "../../wire/issuer.ts";
 import { rejectedFromProto } from "../../wire/proxy.ts";
 import { type Call, proxyOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
@@ -59,6 +60,9 @@ function statusOf(request: ReportConfigStatusRequest, now: Date) {
     appliedEpoch: epoch,
     appliedSequence: sequence,
     rejected: request.rejected.map(rejectedFromProto),
+    issuerKeys: request.issuerKeys.flatMap(({ issuer, status }) =>
+      status === undefined ? [] : [keyStatusFromProto(issuer, status)],
+    ),
     lastSeenTime: now,
   };
 }

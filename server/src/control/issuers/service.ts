@@ -7,19 +7,27 @@ import { auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
+import { issuerOf } from "../issuer-row.ts";
 import { readPage } from "../page-token.ts";
+import type { ProxyStatuses } from "../proxy-status.ts";
 import { requireProject } from "../require-project.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { requireUnusedIssuer } from "../users-of-resource.ts";
+import { keyStatusOf, refreshKeys } from "./key-status.ts";
 import { createIssuer, issuerMessageOf, updateIssuer } from "./write.ts";
 
-export const issuerService = (deps: Deps): ServiceImpl<typeof IssuerService> => ({
+export const issuerService = (deps: Deps, statuses: ProxyStatuses): ServiceImpl<typeof IssuerService> => ({
   createIssuer: (request, context) => createIssuer(deps, request, context),
   updateIssuer: (request, context) => updateIssuer(deps, request, context),
 
+  refreshKeys: ({ name }, context) => refreshKeys(deps, name, context),
+
   async getIssuer({ name }) {
     const { project, id } = readNameInProject("issuer", name, "name");
-    return { issuer: issuerMessageOf(found(await deps.store.read((reader) => getIssuer(reader, project, id)))) };
+    const row = found(await deps.store.read((reader) => getIssuer(reader, project, id)));
+    const issuer = issuerMessageOf(row);
+    issuer.keyStatus = await keyStatusOf(deps, statuses, issuerOf(row));
+    return { issuer };
   },
 
   async listIssuers(request, context) {

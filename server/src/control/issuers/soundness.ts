@@ -1,4 +1,6 @@
+import { X509Certificate } from "node:crypto";
 import type { Issuer as IssuerMessage } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
+import { readStaticKeys } from "../../jwt/static-keys.ts";
 import type { Principal } from "../../model/api-key.ts";
 import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
 import type { Issuer } from "../../model/issuer.ts";
@@ -19,12 +21,35 @@ const LINKS_MAX = 1_000;
 
 /** Throws `field_invalid` naming every field of an issuer that is wrong, its secret included. */
 export async function requireSoundIssuer(deps: Deps, tx: Tx, project: string, issuer: Issuer): Promise<void> {
-  const violations = [...checkIssuer(issuer), ...(await secretViolations(deps, tx, project, issuer))];
+  const secrets = await secretViolations(deps, tx, project, issuer);
+  const violations = [...checkIssuer(issuer), ...staticKeyViolations(issuer), ...caViolations(issuer), ...secrets];
   if (violations.length > 0) throw invalidFields(violations);
 }
 
+function staticKeyViolations({ keys, algorithms }: Issuer): FieldViolation[] {
+  const read = keys.kind === "static_keys" ? readStaticKeys(keys.text, algorithms) : undefined;
+  return read !== undefined && "problem" in read ? [{ field: "issuer.static_keys", description: read.problem }] : [];
+}
+
+/** An authority that cannot be read would stop every fetch of keys, and say so only then. */
+function caViolations({ caCertificates = "" }: Issuer): FieldViolation[] {
+  if (caCertificates === "") return [];
+  const blocks = caCertificates.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  const isReadable = blocks.length > 0 && blocks.every(isCertificate);
+  return isReadable ? [] : [{ field: "issuer.ca_certificates", description: "must be certificates in PEM" }];
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).publicKey !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** An HMAC secret that can be guessed lets anyone sign as any user (S12). */
-async function secretViolations(deps: Deps, tx: Tx, project: string, { keys }: Issuer): Promise<FieldViolation[]> {
+async function secretViolations(deps: Deps, tx: Tx, project: string, issuer: Issuer): Promise<FieldViolation[]> {
+  const { keys, algorithms } = issuer;
   if (keys.kind !== "hs256") return [];
   const field = "issuer.hs256.secret";
   const id = idOf(keys.secret);
@@ -33,7 +58,9 @@ async function secretViolations(deps: Deps, tx: Tx, project: string, { keys }: I
   if (row === undefined) return [{ field, description: "names no secret of the project" }];
   const { value, nextValue } = await openValues(deps, tx, row);
   const values = nextValue === undefined ? [value] : [value, nextValue];
-  const problem = values.map((one) => hmacProblem(one, keys.encoding)).find((one) => one !== undefined);
+  const use = { encoding: keys.encoding, algorithms };
+  const problems = await Promise.all(values.map((one) => hmacProblem(one, use)));
+  const problem = problems.find((one) => one !== undefined);
   return problem === undefined ? [] : [{ field, description: `its value ${problem}` }];
 }
 
@@ -55,7 +82,16 @@ export async function requireLinksStaySound(tx: Tx, project: string, issuer: Iss
 /** Throws `field_invalid` for an issuer without keys: nothing could be verified. */
 export function requireKeys(message: IssuerMessage): void {
   if (message.keys.case !== undefined) return;
-  throw invalidFields([{ field: "issuer.keys", description: "is required: one of hs256, jwks_url" }]);
+  throw invalidFields([
+    { field: "issuer.keys", description: "is required: one of hs256, jwks_url, oidc_discovery, static_keys" },
+  ]);
+}
+
+/** Throws `field_invalid` for an age that would count for nothing: its author believes that tokens are bound by it. */
+export function requireAgeCounts({ allowMissingExp, maxTokenAge }: IssuerMessage): void {
+  if (allowMissingExp || maxTokenAge === undefined) return;
+  const description = "counts only with allow_missing_exp: use max_lifetime to bound tokens that have exp";
+  throw invalidFields([{ field: "issuer.max_token_age", description }]);
 }
 
 /** Throws `field_invalid`: what is built in is the project's own, made and deleted with it. */
@@ -80,10 +116,10 @@ export function requireSameNature(current: Issuer, next: Issuer): void {
  */
 export function requirePrivateAllowed(principal: Principal, next: Issuer, current: Issuer | undefined): void {
   if (principal.role === "operator" || !next.allowPrivate) return;
-  if (current?.allowPrivate === true && urlOf(current) === urlOf(next)) return;
+  if (current?.allowPrivate === true && addressOf(current) === addressOf(next)) return;
   throw new ConduitError("permission_missing", {
-    detail: "issuer.allow_private: only an operator's key may set it, or change jwks_url while it is set",
+    detail: "issuer.allow_private: only an operator's key may set it, or change where the keys are while it is set",
   });
 }
 
-const urlOf = ({ keys }: Issuer): string => (keys.kind === "jwks_url" ? keys.url : "");
+const addressOf = ({ keys }: Issuer): string => ("url" in keys ? `${keys.kind} ${keys.url}` : "");

@@ -16,7 +16,7 @@ import { principalOf } from "../call.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { metaOf, requireEtag } from "../etag.ts";
-import { applyMask } from "../field-mask.ts";
+import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
 import { issuerChange } from "../issuer-change.ts";
 import { issuerOf, issuerSpecOf } from "../issuer-row.ts";
 import { newId } from "../new-id.ts";
@@ -24,6 +24,7 @@ import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import {
+  requireAgeCounts,
   requireKeys,
   requireLinksStaySound,
   requireNotBuiltIn,
@@ -32,7 +33,10 @@ import {
   requireSoundIssuer,
 } from "./soundness.ts";
 
-interface WrittenIssuer {
+/** Changed by RefreshKeys, and reported by the proxies. */
+const FIXED = [...OUTPUT_ONLY, "keys_refresh_time", "key_status"];
+
+export interface WrittenIssuer {
   readonly issuer: IssuerMessage;
   readonly configSequence: bigint;
 }
@@ -47,8 +51,10 @@ export async function createIssuer(
   const project = readProjectName(request.parent, "parent");
   const message = required(request.issuer);
   requireKeys(message);
+  requireAgeCounts(message);
   const id = request.issuerId || newId(deps.random, message.displayName, "issuer");
-  const issuer: Issuer = { ...issuerFromProto(message), name: issuerName(project, id) };
+  const { keysRefreshTimeMs: _output, ...given } = issuerFromProto(message);
+  const issuer: Issuer = { ...given, name: issuerName(project, id) };
   requireNotBuiltIn(issuer);
   requirePrivateAllowed(principalOf(context), issuer, undefined);
   const nowMs = deps.clock.now();
@@ -87,8 +93,12 @@ export async function updateIssuer(
     const row = found(await lockIssuer(tx, project, id));
     requireEtag(wanted.etag, row);
     const current = issuerOf(row);
-    const { message } = applyMask(IssuerSchema, issuerToProto(current), wanted, request.updateMask);
+    const { message, touched } = applyMask(IssuerSchema, issuerToProto(current), wanted, request.updateMask, FIXED);
     requireKeys(message);
+    // Switching `allow_missing_exp` off takes the age with it; naming the age alone is a mistake.
+    if (touched.has("max_token_age")) requireAgeCounts(message);
+    // A new address of discovery is a new `iss`, unless one is given.
+    if (touched.has("oidc_discovery") && !touched.has("iss")) message.iss = "";
     const next = issuerFromProto(message);
     requireSameNature(current, next);
     requirePrivateAllowed(principalOf(context), next, current);

@@ -24,13 +24,15 @@ export function requireSendable(field: string, text: string): void {
 export async function requireFitForIssuers(tx: Tx, project: string, secret: string, values: NewValues): Promise<void> {
   if (values.length === 0) return;
   const issuers = await keepIssuers(tx, project, await issuersOfSecret(tx, project, secret, ISSUERS_MAX));
-  const violations = issuers.flatMap(({ id, spec: { keys } }): FieldViolation[] => {
-    if (keys.kind !== "hs256") return [];
-    return values.flatMap(([field, value]) => {
-      const problem = hmacProblem(value, keys.encoding);
-      if (problem === undefined) return [];
-      return [{ field, description: `${problem}: ${issuerName(project, id)} verifies tokens with it` }];
-    });
-  });
+  const violations: FieldViolation[] = [];
+  for (const { id, spec } of issuers) {
+    const { keys, algorithms } = spec;
+    if (keys.kind !== "hs256") continue;
+    for (const [field, value] of values) {
+      const problem = await hmacProblem(value, { encoding: keys.encoding, algorithms });
+      if (problem === undefined) continue;
+      violations.push({ field, description: `${problem} (${issuerName(project, id)} verifies tokens with it)` });
+    }
+  }
   if (violations.length > 0) throw invalidFields(violations);
 }

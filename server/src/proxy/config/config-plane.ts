@@ -1,6 +1,7 @@
 import type { Clock } from "../../clock.ts";
-import { JwksSources, type JwksStatus } from "../../jwt/jwks.ts";
+import { JwksSources } from "../../jwt/jwks.ts";
 import type { Log } from "../../log.ts";
+import type { IssuerKeyStatus } from "../../model/issuer.ts";
 import type { RejectedResource } from "../../model/proxy.ts";
 import type { SecretText } from "../../model/secret-text.ts";
 import type { FetchJson } from "../../outbound/capped-fetch.ts";
@@ -38,7 +39,7 @@ export interface ConfigStatus {
   readonly sequence: bigint;
   readonly links: number;
   readonly rejected: readonly RejectedResource[];
-  readonly jwks: readonly JwksStatus[];
+  readonly issuerKeys: readonly IssuerKeyStatus[];
 }
 
 const TICK_MS = 5_000;
@@ -75,6 +76,7 @@ export class ConfigPlane {
     this.#reporter = new StatusReporter(proxyVersion, log, () => ({
       cursor: receiver.cursor,
       rejected: this.#links.rejected(),
+      issuerKeys: this.#jwksSources.status(),
     }));
     this.#subscriber = new ConfigSubscriber({
       ...{ clients: this.#clients, receiver, proxyVersion, clock, random, log },
@@ -125,7 +127,7 @@ export class ConfigPlane {
       ...{ isReady: this.#links.isReady, isConnected, silentMs, links: this.#links.size },
       sequence: this.#receiver.cursor?.sequence ?? 0n,
       rejected: this.#links.rejected(),
-      jwks: this.#jwksSources.status(),
+      issuerKeys: this.#jwksSources.status(),
     };
   }
 
@@ -160,10 +162,8 @@ export class ConfigPlane {
   #onTick(): void {
     this.#jwksSources.retain(this.#links.issuerNames());
     this.#jwksSources.refreshDue();
-    const seeds = this.#jwksSources
-      .toSeeds()
-      .map(({ issuer, jwks }) => `${issuer} ${jwks.length}`)
-      .join("\n");
+    this.#reporter.keysMayHaveChanged();
+    const seeds = this.#jwksSources.seedsMark();
     if (seeds !== this.#seedsBefore) this.#writer?.schedule();
     this.#seedsBefore = seeds;
   }

@@ -6,7 +6,7 @@ import {
   ResourceChangeSchema,
   SnapshotChunkSchema,
 } from "@conduit-link/proto/conduit/v1/config_service_pb";
-import type { JwksSeed } from "../../jwt/jwks.ts";
+import type { JwksSeed } from "../../jwt/jwks-source.ts";
 import type { Log } from "../../log.ts";
 import type { EncodedResource } from "../../model/config-digest.ts";
 import type { SecretText } from "../../model/secret-text.ts";

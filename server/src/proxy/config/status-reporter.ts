@@ -1,5 +1,7 @@
 import type { Log } from "../../log.ts";
+import type { IssuerKeyStatus } from "../../model/issuer.ts";
 import type { RejectedResource } from "../../model/proxy.ts";
+import { keyStatusToProto } from "../../wire/issuer.ts";
 import type { ControlClient } from "./control-client.ts";
 import type { ConfigCursor } from "./state.ts";
 
@@ -8,6 +10,7 @@ export interface ReportedState {
   readonly cursor: ConfigCursor | undefined;
   /** Complete list. */
   readonly rejected: readonly RejectedResource[];
+  readonly issuerKeys: readonly IssuerKeyStatus[];
 }
 
 /** Acknowledgements go out at most this often; rejections at once. */
@@ -15,6 +18,8 @@ const INTERVAL_MS = 1_000;
 /** `ReportConfigStatusRequest.rejected` takes no more, each with a text of at most 500 characters. */
 const REJECTED_MAX = 1_000;
 const MESSAGE_MAX = 500;
+/** `ReportConfigStatusRequest.issuer_keys` takes no more; those in trouble go first. */
+const ISSUERS_MAX = 500;
 
 /** Tells the control plane what is applied and what was rejected. A lost report is made good by the next. */
 export class StatusReporter {
@@ -26,6 +31,7 @@ export class StatusReporter {
   #isSending = false;
   #isDue = false;
   #rejectedBefore = "";
+  #keysBefore = "";
 
   constructor(proxyVersion: string, log: Log, state: () => ReportedState) {
     this.#proxyVersion = proxyVersion;
@@ -50,6 +56,17 @@ export class StatusReporter {
     else this.#timer ??= setTimeout(() => this.#send(), INTERVAL_MS);
   }
 
+  /** To be called every few seconds: reports when an issuer's keys were fetched, or could not be. */
+  keysMayHaveChanged(): void {
+    const { issuerKeys } = this.#state();
+    const keys = issuerKeys
+      .map(({ issuer, fetchTimeMs, lastError }) => `${issuer} ${fetchTimeMs} ${lastError}`)
+      .join("\n");
+    if (keys === this.#keysBefore) return;
+    this.#keysBefore = keys;
+    this.stateChanged();
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.#client = undefined;
@@ -58,7 +75,7 @@ export class StatusReporter {
   #send(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const { cursor, rejected } = this.#state();
+    const { cursor, rejected, issuerKeys } = this.#state();
     const client = this.#client;
     if (client === undefined || cursor === undefined || this.#isSending) return;
     this.#isSending = true;
@@ -73,6 +90,9 @@ export class StatusReporter {
           message: message.slice(0, MESSAGE_MAX),
         })),
         proxyVersion: this.#proxyVersion,
+        issuerKeys: troubledFirst(issuerKeys)
+          .slice(0, ISSUERS_MAX)
+          .map((status) => ({ issuer: status.issuer, status: keyStatusToProto(status) })),
       })
       .catch((err: unknown) => {
         this.#isDue = true;
@@ -84,3 +104,8 @@ export class StatusReporter {
       });
   }
 }
+
+const troubledFirst = (all: readonly IssuerKeyStatus[]): readonly IssuerKeyStatus[] => [
+  ...all.filter(({ lastError }) => lastError !== ""),
+  ...all.filter(({ lastError }) => lastError === ""),
+];
