@@ -4,7 +4,7 @@ import { SecretText } from "../model/secret-text.ts";
 import { sealForFleet } from "../sealing/fleet-key.ts";
 import { dataKeyIdOf } from "../sealing/keyring.ts";
 import { currentDataKey, type DataKeyRow, getDataKey } from "../store/data-keys.ts";
-import type { Tx } from "../store/database.ts";
+import type { Reader, Tx } from "../store/database.ts";
 import type { SecretRow } from "../store/secrets.ts";
 import type { Deps } from "./deps.ts";
 
@@ -60,10 +60,10 @@ export function sealValues(
 }
 
 /** Opens the values of a row. */
-export async function openValues(deps: Deps, tx: Tx, row: SecretRow): Promise<SecretValues> {
+export async function openValues(deps: Deps, reader: Reader, row: SecretRow): Promise<SecretValues> {
   const { project, id } = row;
   const opened = async (sealed: Uint8Array, column: string, version: number): Promise<SecretText> => {
-    const key = await getDataKey(tx, dataKeyIdOf(sealed));
+    const key = await getDataKey(reader, dataKeyIdOf(sealed));
     if (key === undefined) throw new TypeError("the data key of a secret is gone");
     return new SecretText(
       Buffer.from(deps.keyring.open(key, sealed, placeOf(project, id, column, version))).toString(),

@@ -13,7 +13,275 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/token_service.proto.
  */
 export const file_conduit_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEijAMKEE1pbnRUb2tlblJlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIwCgdzdWJqZWN0GAIgASgJQh+6SBxyGhABKP8BMhNeW15ceDAwLVx4MUZceDdGXSskEj0KBWxpbmtzGAMgAygJQi66SCuSASgIARAgGAEiIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskEj0KCGxpZmV0aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEicKBmNsYWltcxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSIAoFcm9sZXMYBiADKAlCEbpIDpIBCxBAIgdyBRABGIABElQKBXNjb3BlGAcgASgJQkW6SEJyQBiAEDI7XihbXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rKCBbXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rKSopPyQimQEKEU1pbnRUb2tlblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoAxIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIdG9rZW5faWQYBSABKAkiYAoWSW50cm9zcGVjdFRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEh0KBXRva2VuGAIgASgJQg6AAQG6SAhyBhABKICABCK6AgoXSW50cm9zcGVjdFRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEg4KBmlzc3VlchgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEg0KBWxpbmtzGAQgAygJEhEKCWNsaWVudF9pZBgFIAEoCRIQCgh0b2tlbl9pZBgGIAEoCRISCgpzZXNzaW9uX2lkGAcgASgJEg0KBXNjb3BlGAggASgJEg0KBXJvbGVzGAkgAygJEi4KCmlzc3VlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZjbGFpbXMYDCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0MrQBCgxUb2tlblNlcnZpY2USSAoJTWludFRva2VuEhwuY29uZHVpdC52MS5NaW50VG9rZW5SZXF1ZXN0Gh0uY29uZHVpdC52MS5NaW50VG9rZW5SZXNwb25zZRJaCg9JbnRyb3NwZWN0VG9rZW4SIi5jb25kdWl0LnYxLkludHJvc3BlY3RUb2tlblJlcXVlc3QaIy5jb25kdWl0LnYxLkludHJvc3BlY3RUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEinQIKElZlcmlmeVRva2VuUmVxdWVzdBIxCgRsaW5rGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIbCgV0b2tlbhgCIAEoCUIMgAEBukgGcgQogIAEEjAKBm1ldGhvZBgDIAEoCUIgukgd2AEBchgyFl5bQS1aXVtBLVowLTktXXswLDMwfSQSJgoEcGF0aBgEIAEoCUIYukgV2AEBchAogEAyC14vWyEiJC1+XSokEh8KCmxpbmtfdG9rZW4YBSABKAlCC4ABAbpIBXIDKIAIEhgKBm9yaWdpbhgGIAEoCUIIukgFcgMogAQSIgoOY2xpZW50X2FkZHJlc3MYByABKAlCCrpIB9gBAXICcAEilwIKE1ZlcmlmeVRva2VuUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgSFQoNanVkZ2VkX3N0YWdlcxgCIAMoCRINCgVzdGFnZRgDIAEoCRIOCgZzdGF0dXMYBCABKAUSDAoEY29kZRgFIAEoCRIOCgZkZXRhaWwYBiABKAkSEQoJand0X2Vycm9yGAcgASgJEhAKCGV4cGVjdGVkGAggASgJEgwKBHNlZW4YCSABKAkSJwoFdG9rZW4YCiABKAsyGC5jb25kdWl0LnYxLlRva2VuU3VtbWFyeRIXCgpydWxlX2luZGV4GAsgASgFSACIAQESFgoOZm9yd2FyZGVkX3BhdGgYDCABKAlCDQoLX3J1bGVfaW5kZXgi0gIKDFRva2VuU3VtbWFyeRIQCgh2ZXJpZmllZBgBIAEoCBIRCglhbGdvcml0aG0YAiABKAkSDgoGa2V5X2lkGAMgASgJEgwKBHR5cGUYBCABKAkSDgoGaXNzdWVyGAUgASgJEg8KB3N1YmplY3QYBiABKAkSEQoJYXVkaWVuY2VzGAcgAygJEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9ub3RfYmVmb3JlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmlzc3VlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHRva2VuX2lkGAsgASgJEg4KBnNjb3BlcxgMIAMoCRITCgtjbGFpbV9uYW1lcxgNIAMoCSKMAwoQTWludFRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEjAKB3N1YmplY3QYAiABKAlCH7pIHHIaEAEo/wEyE15bXlx4MDAtXHgxRlx4N0ZdKyQSPQoFbGlua3MYAyADKAlCLrpIK5IBKAgBECAYASIgch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSPQoIbGlmZXRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESJwoGY2xhaW1zGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIgCgVyb2xlcxgGIAMoCUIRukgOkgELEEAiB3IFEAEYgAESVAoFc2NvcGUYByABKAlCRbpIQnJAGIAQMjteKFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSsoIFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSspKik/JCKZAQoRTWludFRva2VuUmVzcG9uc2USGQoMYWNjZXNzX3Rva2VuGAEgASgJQgOAAQESEgoKdG9rZW5fdHlwZRgCIAEoCRISCgpleHBpcmVzX2luGAMgASgDEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCgh0b2tlbl9pZBgFIAEoCSJgChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSHQoFdG9rZW4YAiABKAlCDoABAbpICHIGEAEogIAEIroCChdJbnRyb3NwZWN0VG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSDgoGaXNzdWVyGAIgASgJEg8KB3N1YmplY3QYAyABKAkSDQoFbGlua3MYBCADKAkSEQoJY2xpZW50X2lkGAUgASgJEhAKCHRva2VuX2lkGAYgASgJEhIKCnNlc3Npb25faWQYByABKAkSDQoFc2NvcGUYCCABKAkSDQoFcm9sZXMYCSADKAkSLgoKaXNzdWVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBmNsYWltcxgMIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QyhAIKDFRva2VuU2VydmljZRJICglNaW50VG9rZW4SHC5jb25kdWl0LnYxLk1pbnRUb2tlblJlcXVlc3QaHS5jb25kdWl0LnYxLk1pbnRUb2tlblJlc3BvbnNlEloKD0ludHJvc3BlY3RUb2tlbhIiLmNvbmR1aXQudjEuSW50cm9zcGVjdFRva2VuUmVxdWVzdBojLmNvbmR1aXQudjEuSW50cm9zcGVjdFRva2VuUmVzcG9uc2USTgoLVmVyaWZ5VG9rZW4SHi5jb25kdWl0LnYxLlZlcmlmeVRva2VuUmVxdWVzdBofLmNvbmR1aXQudjEuVmVyaWZ5VG9rZW5SZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+
+/**
+ * Request of VerifyToken.
+ *
+ * @generated from message conduit.v1.VerifyTokenRequest
+ */
+export type VerifyTokenRequest = Message<"conduit.v1.VerifyTokenRequest"> & {
+  /**
+   * Required. `projects/{project}/links/{link}`.
+   *
+   * @generated from field: string link = 1;
+   */
+  link: string;
+
+  /**
+   * Optional. The user's JWT, as it would stand after `Bearer`; empty = none is sent.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+
+  /**
+   * Optional. HTTP method, upper case. Default: GET.
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * Optional. What stands in the URL after the link's id, with its query, percent-encoded as it would be sent:
+   * `/api/users/123?full=1`. Empty: the rules are not asked.
+   *
+   * @generated from field: string path = 4;
+   */
+  path: string;
+
+  /**
+   * Optional. Value of `X-Access-Token`; empty: judged as if a good one had been sent.
+   *
+   * @generated from field: string link_token = 5;
+   */
+  linkToken: string;
+
+  /**
+   * Optional, for link tokens bound to origins. Value of `Origin`.
+   *
+   * @generated from field: string origin = 6;
+   */
+  origin: string;
+
+  /**
+   * Optional, for link tokens bound to addresses. IP address of the client.
+   *
+   * @generated from field: string client_address = 7;
+   */
+  clientAddress: string;
+};
+
+/**
+ * Describes the message conduit.v1.VerifyTokenRequest.
+ * Use `create(VerifyTokenRequestSchema)` to create a new message.
+ */
+export const VerifyTokenRequestSchema: GenMessage<VerifyTokenRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 0);
+
+/**
+ * Response of VerifyToken. Nothing in it holds the token or a part of its signature.
+ *
+ * @generated from message conduit.v1.VerifyTokenResponse
+ */
+export type VerifyTokenResponse = Message<"conduit.v1.VerifyTokenResponse"> & {
+  /**
+   * Whether the stages asked would let the request pass.
+   *
+   * @generated from field: bool accepted = 1;
+   */
+  accepted: boolean;
+
+  /**
+   * The stages that were asked, in their order, the refusing one last: `link-token`, `user-token`, `revocation`,
+   * `authorize`. Only `route`: the link is switched off.
+   *
+   * @generated from field: repeated string judged_stages = 2;
+   */
+  judgedStages: string[];
+
+  /**
+   * The stage that refuses; empty = none.
+   *
+   * @generated from field: string stage = 3;
+   */
+  stage: string;
+
+  /**
+   * HTTP status of the proxy's answer; 0 = none refuses.
+   *
+   * @generated from field: int32 status = 4;
+   */
+  status: number;
+
+  /**
+   * Code of the refusal, as in `X-Conduit-Error`.
+   *
+   * @generated from field: string code = 5;
+   */
+  code: string;
+
+  /**
+   * Public text of the refusal.
+   *
+   * @generated from field: string detail = 6;
+   */
+  detail: string;
+
+  /**
+   * Why the token was refused, as `X-Debug-JWT` would show it; empty = it is not about the token.
+   *
+   * @generated from field: string jwt_error = 7;
+   */
+  jwtError: string;
+
+  /**
+   * What the link wants.
+   *
+   * @generated from field: string expected = 8;
+   */
+  expected: string;
+
+  /**
+   * What the token has instead.
+   *
+   * @generated from field: string seen = 9;
+   */
+  seen: string;
+
+  /**
+   * What the token says, verified or not; absent = it cannot be read, or none was given.
+   *
+   * @generated from field: conduit.v1.TokenSummary token = 10;
+   */
+  token?: TokenSummary | undefined;
+
+  /**
+   * Place in `link.rules`, from 0, of the rule that allows; absent = none was asked or none allows.
+   *
+   * @generated from field: optional int32 rule_index = 11;
+   */
+  ruleIndex?: number | undefined;
+
+  /**
+   * The path that would be forwarded below the base URL's, the rule's rewrite applied; empty = the rules were not asked.
+   *
+   * @generated from field: string forwarded_path = 12;
+   */
+  forwardedPath: string;
+};
+
+/**
+ * Describes the message conduit.v1.VerifyTokenResponse.
+ * Use `create(VerifyTokenResponseSchema)` to create a new message.
+ */
+export const VerifyTokenResponseSchema: GenMessage<VerifyTokenResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 1);
+
+/**
+ * What a token says of itself. Texts are cut after 200 characters, lists after 32 entries.
+ *
+ * @generated from message conduit.v1.TokenSummary
+ */
+export type TokenSummary = Message<"conduit.v1.TokenSummary"> & {
+  /**
+   * Whether its signature, issuer, audience and times were found good for the link.
+   *
+   * @generated from field: bool verified = 1;
+   */
+  verified: boolean;
+
+  /**
+   * `alg`.
+   *
+   * @generated from field: string algorithm = 2;
+   */
+  algorithm: string;
+
+  /**
+   * `kid`.
+   *
+   * @generated from field: string key_id = 3;
+   */
+  keyId: string;
+
+  /**
+   * `typ`.
+   *
+   * @generated from field: string type = 4;
+   */
+  type: string;
+
+  /**
+   * `iss`.
+   *
+   * @generated from field: string issuer = 5;
+   */
+  issuer: string;
+
+  /**
+   * `sub`.
+   *
+   * @generated from field: string subject = 6;
+   */
+  subject: string;
+
+  /**
+   * `aud`.
+   *
+   * @generated from field: repeated string audiences = 7;
+   */
+  audiences: string[];
+
+  /**
+   * `exp`; absent = the token has none, or none that is a time.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 8;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * `nbf`.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before_time = 9;
+   */
+  notBeforeTime?: Timestamp | undefined;
+
+  /**
+   * `iat`.
+   *
+   * @generated from field: google.protobuf.Timestamp issue_time = 10;
+   */
+  issueTime?: Timestamp | undefined;
+
+  /**
+   * `jti`.
+   *
+   * @generated from field: string token_id = 11;
+   */
+  tokenId: string;
+
+  /**
+   * `scope`, else `scp`.
+   *
+   * @generated from field: repeated string scopes = 12;
+   */
+  scopes: string[];
+
+  /**
+   * Names of all claims, without their values.
+   *
+   * @generated from field: repeated string claim_names = 13;
+   */
+  claimNames: string[];
+};
+
+/**
+ * Describes the message conduit.v1.TokenSummary.
+ * Use `create(TokenSummarySchema)` to create a new message.
+ */
+export const TokenSummarySchema: GenMessage<TokenSummary> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 2);
 
 /**
  * Request of MintToken.
@@ -76,7 +344,7 @@ export type MintTokenRequest = Message<"conduit.v1.MintTokenRequest"> & {
  * Use `create(MintTokenRequestSchema)` to create a new message.
  */
 export const MintTokenRequestSchema: GenMessage<MintTokenRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 0);
+  messageDesc(file_conduit_v1_token_service, 3);
 
 /**
  * Response of MintToken.
@@ -125,7 +393,7 @@ export type MintTokenResponse = Message<"conduit.v1.MintTokenResponse"> & {
  * Use `create(MintTokenResponseSchema)` to create a new message.
  */
 export const MintTokenResponseSchema: GenMessage<MintTokenResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 1);
+  messageDesc(file_conduit_v1_token_service, 4);
 
 /**
  * Request of IntrospectToken.
@@ -153,7 +421,7 @@ export type IntrospectTokenRequest = Message<"conduit.v1.IntrospectTokenRequest"
  * Use `create(IntrospectTokenRequestSchema)` to create a new message.
  */
 export const IntrospectTokenRequestSchema: GenMessage<IntrospectTokenRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 2);
+  messageDesc(file_conduit_v1_token_service, 5);
 
 /**
  * Response of IntrospectToken. When the token is not active nothing but `active` is set: the answer does not say why.
@@ -251,7 +519,7 @@ export type IntrospectTokenResponse = Message<"conduit.v1.IntrospectTokenRespons
  * Use `create(IntrospectTokenResponseSchema)` to create a new message.
  */
 export const IntrospectTokenResponseSchema: GenMessage<IntrospectTokenResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 3);
+  messageDesc(file_conduit_v1_token_service, 6);
 
 /**
  * Users' tokens, minted by a back end that has logged the user in.
@@ -278,6 +546,17 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof IntrospectTokenRequestSchema;
     output: typeof IntrospectTokenResponseSchema;
+  },
+  /**
+   * Says what a link's proxies would answer to a user's token, and why: the same verdict by the same code. With a method
+   * and path its rules are asked too. Limits and the upstream are not. Role: viewer, since it shows no more than the link.
+   *
+   * @generated from rpc conduit.v1.TokenService.VerifyToken
+   */
+  verifyToken: {
+    methodKind: "unary";
+    input: typeof VerifyTokenRequestSchema;
+    output: typeof VerifyTokenResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_conduit_v1_token_service, 0);

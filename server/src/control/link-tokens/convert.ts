@@ -1,23 +1,10 @@
 import type { LinkToken as LinkTokenMessage } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import type { ConfigChange } from "../../model/config-resource.ts";
 import type { LinkToken } from "../../model/link-token.ts";
-import { linkTokenName } from "../../model/resource-name.ts";
 import type { LinkTokenRow } from "../../store/link-tokens.ts";
 import { linkTokenToProto } from "../../wire/link-token.ts";
 import { metaOf } from "../etag.ts";
-
-/** @param project of the row's link */
-export function linkTokenOf(project: string, row: LinkTokenRow): LinkToken {
-  const { link, id, displayName, tokenHash, allowedOrigins, allowedAddresses, expireTime } = row;
-  return {
-    name: linkTokenName(project, link, id),
-    displayName,
-    tokenHash,
-    allowedOrigins,
-    allowedAddresses,
-    ...(expireTime !== null && { expireTimeMs: expireTime.getTime() }),
-  };
-}
+import { linkTokenOf } from "../link-token-row.ts";
 
 /** What of a token its row holds besides ids and times. */
 export function columnsOf(token: LinkToken) {

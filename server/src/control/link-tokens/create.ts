@@ -14,10 +14,11 @@ import type { AuditedCall } from "../audit-of.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { expiryViolations } from "../expiry.ts";
+import { linkTokenOf } from "../link-token-row.ts";
 import { newId } from "../new-id.ts";
 import { required } from "../required.ts";
 import { found, readNameInProject } from "../resource-path.ts";
-import { columnsOf, linkTokenChange, linkTokenMessageOf, linkTokenOf } from "./convert.ts";
+import { columnsOf, linkTokenChange, linkTokenMessageOf } from "./convert.ts";
 import { requireSoundToken } from "./soundness.ts";
 
 export async function createLinkToken(

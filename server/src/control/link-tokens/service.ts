@@ -25,10 +25,11 @@ import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
 import { expiryViolations } from "../expiry.ts";
 import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
+import { linkTokenOf } from "../link-token-row.ts";
 import { readPage } from "../page-token.ts";
 import { required } from "../required.ts";
 import { found, readLinkTokenName, readNameInProject } from "../resource-path.ts";
-import { columnsOf, linkTokenChange, linkTokenMessageOf, linkTokenOf } from "./convert.ts";
+import { columnsOf, linkTokenChange, linkTokenMessageOf } from "./convert.ts";
 import { createLinkToken } from "./create.ts";
 import { requireSoundToken } from "./soundness.ts";
 

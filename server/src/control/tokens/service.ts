@@ -4,8 +4,10 @@ import type { Deps } from "../deps.ts";
 import type { Signers } from "../signing-keys.ts";
 import { introspectToken } from "./introspect.ts";
 import { mintToken } from "./mint.ts";
+import { verifyTokenForLink } from "./verify.ts";
 
 export const tokenService = (deps: Deps, signers: Signers): ServiceImpl<typeof TokenService> => ({
   mintToken: (request, context) => mintToken({ deps, signers, call: context }, request),
   introspectToken: (request) => introspectToken(deps, request),
+  verifyToken: (request) => verifyTokenForLink(deps, request),
 });
