@@ -55,6 +55,7 @@ export const benchLink = (baseUrl: string): Link => ({
   sendForwarded: false,
   allowedRedirectOrigins: [],
   scanResponseBodies: false,
+  allowWebsocket: false,
 });
 
 export const benchLinkToken = (text: string): LinkToken => ({

@@ -25,6 +25,7 @@ import { createPipeline } from "../../server/src/proxy/pipeline.ts";
 import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
 import { createUpstreamPools } from "../../server/src/proxy/upstream/pools.ts";
 import { UsageCounter } from "../../server/src/proxy/usage/usage-counter.ts";
+import { Tunnels } from "../../server/src/proxy/websocket/tunnels.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { benchIssuer, benchLink, benchLinkToken, SECRET_NAME } from "./bench-link.ts";
 import { serveParent } from "./messages.ts";
@@ -58,6 +59,7 @@ const serve = createPipeline({
   limits: new LimitTable(clock),
   pools: createUpstreamPools(createUpstreamClients(dial)),
   live: new LiveAnswers(),
+  tunnels: new Tunnels(config, clock),
   recorders: { log, metrics: createProxyMetrics(new Registry()), usage: new UsageCounter(), clock },
   clock,
   random,

@@ -98,6 +98,7 @@ export const sampleLink = (change: Partial<Link> = {}): Link => ({
   sendForwarded: false,
   allowedRedirectOrigins: [],
   scanResponseBodies: false,
+  allowWebsocket: false,
   ...change,
 });
 

@@ -31,6 +31,7 @@ import { createPipeline } from "../../server/src/proxy/pipeline.ts";
 import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
 import { createUpstreamPools } from "../../server/src/proxy/upstream/pools.ts";
 import { UsageCounter } from "../../server/src/proxy/usage/usage-counter.ts";
+import { Tunnels } from "../../server/src/proxy/websocket/tunnels.ts";
 import { systemRandom } from "../../server/src/random.ts";
 
 export const LINK_ID = "demo-link";
@@ -96,6 +97,7 @@ export function linkOf(baseUrl: string, { upstream, ...changes }: LinkChanges = 
     sendForwarded: false,
     allowedRedirectOrigins: [],
     scanResponseBodies: false,
+    allowWebsocket: false,
     ...changes,
   };
 }
@@ -128,7 +130,9 @@ export interface TestProxy {
   readonly logLines: string[];
   readonly usage: UsageCounter;
   readonly registry: Registry;
-  /** As at a stop: event streams end. */
+  /** Open WebSockets. */
+  readonly tunnels: Tunnels;
+  /** As at a stop: event streams and WebSockets end. */
   drain(): void;
   /** fetch with both credentials. */
   call(path: string, init?: RequestInit): Promise<Response>;
@@ -172,12 +176,14 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const dial = createDialer(createResolver({ clock: systemClock }));
   const pools = createUpstreamPools(createUpstreamClients(dial), options.socketsMax);
   const live = new LiveAnswers();
+  const tunnels = new Tunnels(links, clock);
   const serve = createPipeline({
     config: links,
     clientAddress: createClientAddress(options.trustedProxies ?? []),
     limits: new LimitTable(clock),
     pools,
     live,
+    tunnels,
     recorders: { log, metrics: createProxyMetrics(registry), usage, clock },
     ...{ clock, random: systemRandom, log },
   });
@@ -205,7 +211,11 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
     if (!headers.has("authorization")) headers.set("authorization", `Bearer ${userToken()}`);
     return fetch(url + path, { redirect: "manual", ...init, headers });
   };
-  return { port, url, links, logLines, usage, registry, drain: () => live.finishAll("draining"), call, put };
+  const drain = () => {
+    live.finishAll("draining");
+    tunnels.drain();
+  };
+  return { port, url, links, logLines, usage, registry, tunnels, drain, call, put };
 }
 
 /** Writes bytes to a port and resolves with everything that came back when the other side closes. */

@@ -50,6 +50,7 @@ export const linkSpec = (changes: Partial<Omit<Link, "name">> = {}): Omit<Link, 
   sendForwarded: false,
   allowedRedirectOrigins: [],
   scanResponseBodies: false,
+  allowWebsocket: false,
   ...changes,
 });
 

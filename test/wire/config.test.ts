@@ -68,6 +68,7 @@ const link: Link = {
   sendForwarded: true,
   allowedRedirectOrigins: ["https://b.example"],
   scanResponseBodies: true,
+  allowWebsocket: true,
 };
 const hs256: Issuer = {
   name: "projects/demo/issuers/x",

@@ -17,8 +17,13 @@ export type AnyHttpServer = HttpServer | HttpsServer;
 /**
  * Makes the function that stops a server without failing anybody: no new connections, idle ones closed, answers in flight
  * finished and their connections closed; after `graceMs` the rest is cut. Call it before the server listens.
+ * @param hasUpgrades the server hands connections over: Node knows no more of them, they are ended like silent ones
  */
-export function drainOf(server: AnyHttpServer, isTls: boolean): (graceMs?: number) => Promise<void> {
+export function drainOf(
+  server: AnyHttpServer,
+  isTls: boolean,
+  hasUpgrades = false,
+): (graceMs?: number) => Promise<void> {
   // Node counts a connection without any request as active, and would wait for it.
   const silent = new Set<Socket>();
   const watch = (socket: Socket): void => {
@@ -27,6 +32,7 @@ export function drainOf(server: AnyHttpServer, isTls: boolean): (graceMs?: numbe
   };
   server.on(isTls ? "secureConnection" : "connection", watch);
   server.on("request", (request: IncomingMessage) => silent.delete(request.socket));
+  if (hasUpgrades) server.on("upgrade", ({ socket }: IncomingMessage) => watch(socket));
   let drained: Promise<void> | undefined;
   return (graceMs = DRAIN_MS) => {
     drained ??= drain(server, silent, graceMs);

@@ -43,7 +43,7 @@ export async function listenHttp(options: HttpListenerOptions): Promise<Listener
   const server =
     tls === undefined ? createServer(serverOptions) : createTlsServer({ ...serverOptions, ...TLS_OPTIONS, ...tls });
   if (options.maxHeadersCount !== undefined) server.maxHeadersCount = options.maxHeadersCount;
-  const drain = drainOf(server, tls !== undefined);
+  const drain = drainOf(server, tls !== undefined, handlers.upgrade !== undefined);
   for (const [event, handler] of Object.entries(handlers)) server.on(event, handler);
   const address = await bind(server, options);
   return {

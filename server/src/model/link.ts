@@ -38,6 +38,8 @@ export interface Link {
   readonly allowedRedirectOrigins: readonly string[];
   /** Look for the injected credentials in answers' bodies too. */
   readonly scanResponseBodies: boolean;
+  /** WebSocket handshakes are forwarded. */
+  readonly allowWebsocket: boolean;
 }
 
 /** Whether a credential must be sent: OPTIONAL = absent is fine, a wrong one is refused; OFF = not looked at. */

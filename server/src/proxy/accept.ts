@@ -4,6 +4,7 @@ import type { ProxyRequest } from "./exchange.ts";
 import { type RequestHead, readHead } from "./request-head.ts";
 import { readTarget } from "./request-target.ts";
 import type { Accepted } from "./stage-values.ts";
+import { type Handshake, readHandshake } from "./websocket/handshake.ts";
 
 /** Of a request line: two spaces, `HTTP/1.1` and the line end. */
 const AROUND_TARGET_BYTES = 12;
@@ -26,10 +27,6 @@ export function accept(incoming: ProxyRequest, requestId: string, clientAddress:
     throw new ConduitError("bad_request", { detail: "Speak HTTP/1.1 or HTTP/1.0 on this connection" });
   }
   if (NOT_FORWARDED.has(incoming.method)) throw new ConduitError("not_supported");
-  // An upgrade would turn the rest of the connection into bytes that nobody judges (h2c smuggling).
-  if (head.upgrade.length > 0) {
-    throw new ConduitError("not_supported", { detail: "Upgrading the connection is not supported here" });
-  }
   checkExpectation(head);
   return {
     incoming,
@@ -38,7 +35,22 @@ export function accept(incoming: ProxyRequest, requestId: string, clientAddress:
     target,
     clientAddress: clientAddress(incoming.peerAddress, head.forwardedFor),
     bodyLength: bodyLengthOf(incoming, head),
+    handshake: handshakeOf(incoming, head),
   };
+}
+
+/** Any other upgrade would turn the rest of the connection into bytes that nobody judges (h2c smuggling). */
+function handshakeOf({ method, isUpgradable, httpVersion }: ProxyRequest, head: RequestHead): Handshake | undefined {
+  const [protocol, ...others] = head.upgrade;
+  if (protocol === undefined) return undefined;
+  const isWebSocket = protocol.toLowerCase() === "websocket" && others.length === 0;
+  if (!isWebSocket || !isUpgradable || method !== "GET" || httpVersion !== "1.1") {
+    throw new ConduitError("not_supported", { detail: "Upgrading the connection like this is not supported here" });
+  }
+  if (head.contentLength.length > 0 || head.transferEncoding.length > 0) {
+    throw new ConduitError("bad_request", { detail: "A WebSocket handshake has no body" });
+  }
+  return readHandshake(head);
 }
 
 function checkExpectation({ expect }: RequestHead): void {

@@ -18,7 +18,7 @@ type Judged = WithLink & WithUser & WithRule & WithLimits;
  */
 export function attach<R extends Judged>(limited: R, pseudonym: string): (R & WithOutgoing) | Refusal {
   const { accepted, served, request, forward } = limited;
-  const { incoming, head, target, bodyLength } = accepted;
+  const { incoming, head, target, bodyLength, handshake } = accepted;
   const { attach: plan, judged } = served;
   if (head.via.some((value) => value.includes(pseudonym))) return new Refusal("loop_detected");
   if (plan.ownQueryNames.size > 0) checkQuery(request.query, plan.ownQueryNames);
@@ -31,7 +31,10 @@ export function attach<R extends Judged>(limited: R, pseudonym: string): (R & Wi
   addOwn(headerLines, limited, pseudonym);
   const path = `${plan.basePath}${forward.path}${plan.credential.addQuery(target.query)}`;
   const body = bodyLength === 0 ? undefined : incoming.body.open(judged.link.requestBodyMaxBytes);
-  return { ...limited, outgoing: { method: incoming.method, path, headerLines, body } };
+  return {
+    ...limited,
+    outgoing: { method: incoming.method, path, headerLines, body, isUpgrade: handshake !== undefined },
+  };
 }
 
 /** The client's header lines that pass. */
@@ -52,7 +55,8 @@ function keptLines({ accepted, served }: Judged): string[] {
 
 /** The upstream may take the client's copy instead of ours, whichever it reads first. */
 function checkQuery(query: string, ownNames: ReadonlySet<string>): void {
-  for (const name of new URLSearchParams(query).keys()) {
+  // Some servers still take `;` for `&`.
+  for (const name of new URLSearchParams(query.replaceAll(";", "&")).keys()) {
     if (ownNames.has(name)) {
       throw new ConduitError("bad_request", {
         detail: "A query parameter has the name of one that the link adds itself",
@@ -77,7 +81,7 @@ function addClaim(headerLines: string[], plan: CompiledClaimHeader, judged: Judg
 
 function addOwn(headerLines: string[], judged: Judged, pseudonym: string): void {
   const { served, user } = judged;
-  const { requestId, head, bodyLength } = judged.accepted;
+  const { requestId, head, bodyLength, handshake } = judged.accepted;
   const { userToken, sendForwarded, wantsPlainAnswer } = served.attach;
   if (userToken !== undefined && user !== undefined) {
     headerLines.push(userToken.header, `${userToken.prefix}${user.token}`);
@@ -85,6 +89,9 @@ function addOwn(headerLines: string[], judged: Judged, pseudonym: string): void 
   headerLines.push("X-Request-ID", requestId, "Via", `1.1 ${pseudonym}`);
   if (wantsPlainAnswer) headerLines.push("Accept-Encoding", "identity");
   if (sendForwarded) headerLines.push("Forwarded", forwarded(judged.accepted));
+  if (handshake !== undefined && handshake.protocols.length > 0) {
+    headerLines.push("Sec-WebSocket-Protocol", handshake.protocols.join(", "));
+  }
   const [length] = head.contentLength;
   if (bodyLength !== 0 && length !== undefined) headerLines.push("Content-Length", length);
 }

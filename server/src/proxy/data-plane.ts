@@ -20,6 +20,7 @@ import { headlessRefusal } from "./refusal-answer.ts";
 import { createUpstreamPools } from "./upstream/pools.ts";
 import { UsageCounter } from "./usage/usage-counter.ts";
 import { UsageReporter } from "./usage/usage-reporter.ts";
+import { Tunnels } from "./websocket/tunnels.ts";
 
 export interface DataPlaneOptions extends ConfigPlaneOptions {
   /** Way to the upstreams, with its address policy. */
@@ -45,7 +46,7 @@ export interface DataPlane {
   /** Whether there is one. */
   isReady(): boolean;
   status(): ConfigStatus;
-  /** When draining begins: ends event streams, which would never end by themselves. */
+  /** When draining begins: ends event streams and WebSockets, which would never end by themselves. */
   drain(): void;
   /** After the listener has drained: reports the last counts, keeps the configuration on disk, closes every connection. */
   stop(): Promise<void>;
@@ -62,6 +63,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const reporter = new UsageReporter(usage, (batch) => configPlane.sendUsage(batch), random, log);
   const pools = createUpstreamPools(createUpstreamClients(options.dial));
   const live = new LiveAnswers();
+  const tunnels = new Tunnels(configPlane.config, clock);
   const recorders = { log, metrics: createProxyMetrics(registry), usage, clock };
   const serve = createPipeline({
     config: configPlane.config,
@@ -69,6 +71,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     limits: new LimitTable(clock),
     pools,
     live,
+    tunnels,
     recorders,
     clock,
     random,
@@ -92,7 +95,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     whenReady: () => configPlane.whenReady(),
     isReady: () => configPlane.config.isReady,
     status: () => configPlane.status(),
-    drain: () => live.finishAll("draining"),
+    drain() {
+      live.finishAll("draining");
+      tunnels.drain();
+    },
     async stop() {
       clearInterval(sweep);
       await reporter.stop();

@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 
 /** A request as the stages see it: plain values, read once by `http-adapter.ts`. */
 export interface ProxyRequest {
@@ -9,6 +9,8 @@ export interface ProxyRequest {
   readonly httpVersion: string;
   /** Name, value, name, value … exactly as received (latin1). */
   readonly headerLines: readonly string[];
+  /** The connection can be handed over after a 101 (`AnswerSink.switchProtocols`). */
+  readonly isUpgradable: boolean;
   /** Address of the TCP peer. */
   readonly peerAddress: string;
   /** Whether the client's connection is encrypted, here or in front of us. */
@@ -77,4 +79,9 @@ export interface AnswerSink {
   send(head: AnswerHead, body: string): Promise<AnswerEnd>;
   /** Sends an answer whose body is still coming. */
   stream(head: AnswerHead, body: AnswerBody): Promise<AnswerEnd>;
+  /**
+   * Sends a 101 and hands over the connection, with what the client has sent since its handshake; nothing of HTTP follows.
+   * Throws `TypeError` when the request was not upgradable.
+   */
+  switchProtocols(head: AnswerHead): Duplex;
 }

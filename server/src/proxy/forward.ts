@@ -10,5 +10,7 @@ export function forward<R extends WithLink & WithOutgoing>(
   { served, outgoing }: R,
   pools: UpstreamPools,
 ): UpstreamExchange {
-  return new UpstreamExchange(pools.of(served.target), outgoing, served.timeouts);
+  // Long-lived connections have sockets of their own, or they would starve the requests.
+  const target = outgoing.isUpgrade ? { ...served.target, key: `${served.target.key} upgraded` } : served.target;
+  return new UpstreamExchange(pools.of(target), outgoing, served.timeouts);
 }

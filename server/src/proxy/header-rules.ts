@@ -48,6 +48,8 @@ const STRIPPED = new Set([
   "x-cluster-client-ip",
   "x-original-forwarded-for",
   "x-request-id",
+  // May hold tokens of ours; what is left of it is written anew.
+  "sec-websocket-protocol",
   // Frameworks that obey these would do another thing than the one that was judged.
   "x-http-method-override",
   "x-http-method",

@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ConduitError } from "../model/errors.ts";
 import type { AnswerHead, AnswerSink, ProxyRequest } from "./exchange.ts";
-import { HttpAnswer } from "./http-answer.ts";
+import { HttpAnswer, type Upgradable } from "./http-answer.ts";
 import { HttpBody } from "./http-body.ts";
 import { parserFailure, rawAnswer } from "./parser-failure.ts";
 
@@ -20,6 +20,7 @@ export interface ProxyHttpHandlers {
   readonly request: OnRequest;
   readonly checkContinue: OnRequest;
   readonly checkExpectation: OnRequest;
+  readonly upgrade: (incoming: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   readonly connect: (incoming: IncomingMessage, socket: Duplex) => void;
   readonly clientError: (cause: Error, socket: Duplex) => void;
 }
@@ -38,6 +39,8 @@ export function proxyServerOptions(overrides: ServerOptions = {}): ServerOptions
     joinDuplicateHeaders: false,
     // A missing Host is refused in the accept stage, with a body that says so.
     requireHostHeader: false,
+    // All others stay requests, which the accept stage refuses; their connections and bodies are the parser's.
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     headersTimeout: 10_000,
     // Bodies may take as long as bytes keep coming: `http-body.ts`.
     requestTimeout: 0,
@@ -63,14 +66,19 @@ export function createHttpHandlers(
   const inFlight = new WeakMap<Duplex, { readonly answer: HttpAnswer; readonly body: HttpBody }>();
   const refused = new WeakSet<Duplex>();
 
-  const handle = (incoming: IncomingMessage, response: ServerResponse, isContinueAwaited: boolean): void => {
+  const handle = (
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    isContinueAwaited: boolean,
+    upgradable?: Upgradable,
+  ): void => {
     // RFC 9112 9.6: after an answer that closes, nothing more is read on its connection; the bytes may be a body (S3).
     if (inFlight.get(incoming.socket)?.answer.isLast === true) return;
     const sendContinue = isContinueAwaited ? () => response.writeContinue() : undefined;
     const body = new HttpBody(incoming, sendContinue, bodyIdleMs);
-    const answer = new HttpAnswer(incoming, response, body);
+    const answer = new HttpAnswer(incoming, response, body, upgradable);
     inFlight.set(incoming.socket, { answer, body });
-    serve(requestOf(incoming, body, isBehindTls), answer).catch(() => response.destroy());
+    serve(requestOf(incoming, body, isBehindTls, upgradable !== undefined), answer).catch(() => response.destroy());
   };
 
   const refuseSocket = (socket: Duplex, cause: ConduitError): void => {
@@ -87,6 +95,12 @@ export function createHttpHandlers(
     checkContinue: (incoming, response) => handle(incoming, response, true),
     // Another expectation: the accept stage says what is wrong with it.
     checkExpectation: (incoming, response) => handle(incoming, response, false),
+    upgrade: (incoming, socket, head) => {
+      const current = inFlight.get(socket);
+      // Pipelined behind a request that is still being answered: two writers on one connection.
+      if (current !== undefined && !current.answer.isOver) return void socket.destroy();
+      handle(incoming, responseOn(socket as Socket, incoming), false, { socket, head });
+    },
     connect: (_incoming, socket) => refuseSocket(socket, new ConduitError("not_supported")),
     clientError: (cause, socket) => {
       const failure = parserFailure(cause);
@@ -104,10 +118,31 @@ export function createHttpHandlers(
   };
 }
 
+/** The answer to a request whose connection Node has let go of; it ends with it, unless it is handed over before. */
+function responseOn(socket: Socket, incoming: IncomingMessage): ServerResponse {
+  const response = new ServerResponse(incoming);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  socket.on("error", () => undefined);
+  socket.on("drain", () => response.emit("drain"));
+  response.on("finish", () => {
+    // Bytes that nobody reads would make the kernel reset the connection, and the client would lose its answer.
+    socket.resume();
+    socket.end();
+    setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS).unref();
+  });
+  return response;
+}
+
 /** After a refusal on a connection that cannot go on. */
 const CLOSE_WITHIN_MS = 2_000;
 
-function requestOf(incoming: IncomingMessage, body: HttpBody, isBehindTls: boolean): ProxyRequest {
+function requestOf(
+  incoming: IncomingMessage,
+  body: HttpBody,
+  isBehindTls: boolean,
+  isUpgradable: boolean,
+): ProxyRequest {
   const { socket } = incoming;
   return {
     method: incoming.method ?? "",
@@ -116,6 +151,7 @@ function requestOf(incoming: IncomingMessage, body: HttpBody, isBehindTls: boole
     headerLines: incoming.rawHeaders,
     peerAddress: socket.remoteAddress ?? "",
     isTls: isBehindTls || isTls(socket),
+    isUpgradable,
     body,
   };
 }

@@ -1,17 +1,27 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { ConduitError } from "../model/errors.ts";
 import type { Abortable, AnswerBody, AnswerEnd, AnswerHead, AnswerSink, BodyReceiver } from "./exchange.ts";
 import type { HttpBody } from "./http-body.ts";
+import { rawAnswer } from "./parser-failure.ts";
 
 /** What is read of a body nobody wants, so that the client sees its answer before the connection closes (S3). */
 const DRAIN_MAX_BYTES = 256 * 1024;
 const DRAIN_MAX_MS = 2_000;
+
+/** A connection whose parser has stopped, and what came behind the request. */
+export interface Upgradable {
+  readonly socket: Duplex;
+  readonly head: Uint8Array;
+}
 
 /** The one answer to a `node:http` request. */
 export class HttpAnswer implements AnswerSink, BodyReceiver {
   readonly #incoming: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #requestBody: HttpBody;
+  readonly #upgradable: Upgradable | undefined;
   readonly #ended: Promise<AnswerEnd>;
   #resolveEnd!: (end: AnswerEnd) => void;
   #work: Abortable | undefined;
@@ -21,7 +31,9 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   #isLast = false;
   #onOver: (() => void) | undefined;
 
-  constructor(incoming: IncomingMessage, response: ServerResponse, requestBody: HttpBody) {
+  /** @param upgradable given when the connection may be handed over */
+  constructor(incoming: IncomingMessage, response: ServerResponse, requestBody: HttpBody, upgradable?: Upgradable) {
+    this.#upgradable = upgradable;
     this.#incoming = incoming;
     this.#response = response;
     this.#requestBody = requestBody;
@@ -103,6 +115,16 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
       response.on("drain", () => body.resume());
     }
     return this.#ended;
+  }
+
+  switchProtocols(head: AnswerHead): Duplex {
+    if (this.#upgradable === undefined) throw new TypeError("the request cannot switch protocols");
+    const { socket, head: early } = this.#upgradable;
+    this.#isOver = true;
+    this.#response.detachSocket(socket as Socket);
+    if (early.length > 0) socket.unshift(early);
+    socket.write(rawAnswer(head, ""), "latin1");
+    return socket;
   }
 
   write(chunk: Uint8Array): boolean {

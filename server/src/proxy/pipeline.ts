@@ -33,6 +33,8 @@ import type { ServedConfig } from "./served-link.ts";
 import type { WithLink, WithUpstreamAnswer } from "./stage-values.ts";
 import type { UpstreamPools } from "./upstream/pools.ts";
 import { userToken } from "./user-token.ts";
+import { openTunnel } from "./websocket/open-tunnel.ts";
+import type { Tunnels } from "./websocket/tunnels.ts";
 
 /** What the stages need from outside. */
 export interface PipelineParts {
@@ -41,6 +43,7 @@ export interface PipelineParts {
   readonly limits: LimitTable;
   readonly pools: UpstreamPools;
   readonly live: LiveAnswers;
+  readonly tunnels: Tunnels;
   readonly recorders: Recorders;
   readonly clock: Clock;
   readonly random: Random;
@@ -73,6 +76,7 @@ async function serve(progress: Progress, parts: PipelineParts): Promise<AnswerEn
   if (routed instanceof Refusal) return await refuseUnrouted(progress, accepted, routed);
   progress.served = routed.served;
   const crossOrigin = cors(routed);
+  if (crossOrigin instanceof Refusal) return await refuse(progress, crossOrigin);
   progress.corsLines = crossOrigin.cors.lines;
   if (crossOrigin.cors.preflight !== undefined) return await sendPreflight(progress, crossOrigin.cors.preflight);
   const fromApp = linkToken(crossOrigin, clock);
@@ -96,7 +100,13 @@ async function serve(progress: Progress, parts: PipelineParts): Promise<AnswerEn
   // all of the request that it reaches, until the next full collection (measured: a quarter of the CPU per request).
   progress.upstream = exchange;
   progress.sink.onGone(exchange);
-  const responded = respond({ ...attached, upstreamAnswer: await exchange.answer });
+  const upstreamAnswer = await exchange.answer;
+  if (upstreamAnswer.upgraded !== undefined) {
+    progress.status = 101;
+    const end = await openTunnel({ ...attached, upstreamAnswer }, upstreamAnswer.upgraded, progress.sink, parts);
+    return end instanceof Refusal ? await refuse(progress, end) : end;
+  }
+  const responded = respond({ ...attached, upstreamAnswer });
   if (responded instanceof Refusal) {
     exchange.abort();
     return await refuse(progress, responded);

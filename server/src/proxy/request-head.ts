@@ -26,6 +26,10 @@ export interface RequestHead {
   readonly via: readonly string[];
   readonly forwardedFor: readonly string[];
   readonly requestedMethod: readonly string[];
+  readonly webSocketKey: readonly string[];
+  readonly webSocketVersion: readonly string[];
+  readonly webSocketProtocol: readonly string[];
+  readonly webSocketExtensions: readonly string[];
 }
 
 type Picked = Exclude<keyof RequestHead, "names">;
@@ -45,6 +49,10 @@ const PICKED = new Map<string, Picked>([
   ["via", "via"],
   ["x-forwarded-for", "forwardedFor"],
   ["access-control-request-method", "requestedMethod"],
+  ["sec-websocket-key", "webSocketKey"],
+  ["sec-websocket-version", "webSocketVersion"],
+  ["sec-websocket-protocol", "webSocketProtocol"],
+  ["sec-websocket-extensions", "webSocketExtensions"],
 ]);
 
 const NONE: readonly string[] = [];
@@ -63,6 +71,10 @@ const EMPTY: Omit<RequestHead, "names"> = {
   via: NONE,
   forwardedFor: NONE,
   requestedMethod: NONE,
+  webSocketKey: NONE,
+  webSocketVersion: NONE,
+  webSocketProtocol: NONE,
+  webSocketExtensions: NONE,
 };
 
 /**

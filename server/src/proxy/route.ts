@@ -2,13 +2,14 @@ import type { JudgedRequest } from "../judge/judged-request.ts";
 import { Refusal } from "../judge/refusal.ts";
 import type { ServedConfig } from "./served-link.ts";
 import type { Accepted, WithLink } from "./stage-values.ts";
+import type { Handshake } from "./websocket/handshake.ts";
 
 /** Paths below it are the proxy's own; nothing answers there yet. */
 const RESERVED = "/.conduit";
 
 /**
  * Stage 2, route: the first path segment is the link's id; the rest is judged and forwarded byte for byte (S13).
- * Refuses with `not_ready`, `link_unknown`, `link_disabled`, `body_too_large`.
+ * Refuses with `not_ready`, `link_unknown`, `link_disabled`, `body_too_large`, `not_supported`.
  */
 export function route(accepted: Accepted, config: ServedConfig): WithLink | Refusal {
   if (!config.isReady) return new Refusal("not_ready", { detail: "The proxy has no configuration yet" });
@@ -25,17 +26,26 @@ export function route(accepted: Accepted, config: ServedConfig): WithLink | Refu
   if (typeof accepted.bodyLength === "number" && accepted.bodyLength > link.requestBodyMaxBytes) {
     return new Refusal("body_too_large");
   }
+  if (accepted.handshake !== undefined && !link.allowWebsocket) {
+    return new Refusal("not_supported", { detail: "This link does not allow WebSockets" });
+  }
+  if (accepted.handshake?.problem !== undefined) {
+    return new Refusal("bad_request", { detail: accepted.handshake.problem });
+  }
   return { accepted, served, link: served.judged, request: judgedRequest(accepted, rest) };
 }
 
-function judgedRequest({ incoming, target, head, clientAddress }: Accepted, path: string): JudgedRequest {
+function judgedRequest({ incoming, target, head, handshake, clientAddress }: Accepted, path: string): JudgedRequest {
   return {
     method: incoming.method,
     path,
     query: target.query.slice(1),
-    accessTokens: head.linkToken,
-    authorizations: head.authorization,
+    accessTokens: handshake === undefined ? head.linkToken : [...head.linkToken, ...handshake.linkTokens],
+    authorizations: handshake === undefined ? head.authorization : [...head.authorization, ...bearersOf(handshake)],
     origin: head.origin[0],
     clientAddress,
   };
 }
+
+/** What a browser says in subprotocols counts as the headers it cannot set. */
+const bearersOf = ({ userTokens }: Handshake): string[] => userTokens.map((token) => `Bearer ${token}`);

@@ -4,6 +4,7 @@ import type { RequestHead } from "./request-head.ts";
 import type { RequestTarget } from "./request-target.ts";
 import type { ServedLink } from "./served-link.ts";
 import type { UpstreamAnswer, UpstreamRequest } from "./upstream/upstream-exchange.ts";
+import type { Handshake } from "./websocket/handshake.ts";
 
 // What each stage adds to the value of the one before. Stages 4-7 add the fields of `judge/judged-request.ts`.
 
@@ -17,6 +18,8 @@ export interface Accepted {
   readonly clientAddress: string;
   /** Declared length in bytes, `chunked`, or 0. */
   readonly bodyLength: number | "chunked";
+  /** Undefined = an ordinary request. */
+  readonly handshake: Handshake | undefined;
 }
 
 /** Added by `route`: the link, and what its policy is asked about. */

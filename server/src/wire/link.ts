@@ -85,6 +85,7 @@ export function linkFromProto(message: LinkMessage): Link {
     sendForwarded: message.sendForwarded,
     allowedRedirectOrigins: message.allowedRedirectOrigins,
     scanResponseBodies: message.scanResponseBodies,
+    allowWebsocket: message.allowWebsocket,
   };
 }
 
@@ -130,6 +131,7 @@ export function linkToProto(link: Link, meta?: ResourceMeta, conditions: readonl
     sendForwarded: link.sendForwarded,
     allowedRedirectOrigins: [...link.allowedRedirectOrigins],
     scanResponseBodies: link.scanResponseBodies,
+    allowWebsocket: link.allowWebsocket,
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { ConduitError } from "../../model/errors.ts";
 import type { UpstreamController, UpstreamHandler } from "../../outbound/upstream-client.ts";
 import type { AnswerBody, BodyReceiver } from "../exchange.ts";
@@ -13,6 +13,8 @@ export interface UpstreamRequest {
   /** Name, value, name, value … (latin1). */
   readonly headerLines: readonly string[];
   readonly body: Readable | undefined;
+  /** Asks for a WebSocket. */
+  readonly isUpgrade: boolean;
 }
 
 export interface UpstreamTimeouts {
@@ -29,6 +31,8 @@ export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: AnswerBody;
+  /** After a 101: the connection, the caller's to close. */
+  readonly upgraded?: Duplex;
 }
 
 /** Methods that may be sent again when the connection closed under them (RFC 9110 9.2.2; contract.md 8). */
@@ -97,8 +101,9 @@ export class UpstreamExchange implements UpstreamHandler, AnswerBody {
       return;
     }
     this.#slot = slot;
-    const { method, path, headerLines, body } = this.#request;
-    slot.client.dispatch({ method, path, headers: headerLines as string[], body: body ?? null }, this);
+    const { method, path, headerLines, body, isUpgrade } = this.#request;
+    const upgrade = isUpgrade ? "websocket" : null;
+    slot.client.dispatch({ method, path, headers: headerLines as string[], body: body ?? null, upgrade }, this);
   }
 
   onRequestStart(controller: UpstreamController): void {
@@ -140,6 +145,23 @@ export class UpstreamExchange implements UpstreamHandler, AnswerBody {
     this.#hasHead = true;
     this.#disarm();
     this.#resolve({ status, headers, body: this });
+  }
+
+  onRequestUpgrade(
+    _controller: UpstreamController,
+    status: number,
+    headers: UpstreamAnswer["headers"],
+    socket: Duplex,
+  ): void {
+    this.#hasHead = true;
+    this.#isComplete = true;
+    this.#disarm();
+    clearTimeout(this.#totalTimer);
+    socket.on("error", () => undefined);
+    // The slot is held, so that open connections count.
+    socket.once("close", () => this.#release());
+    if (this.#failure === undefined) this.#resolve({ status, headers, body: this, upgraded: socket });
+    else socket.destroy();
   }
 
   onResponseData(controller: UpstreamController, chunk: Buffer): void {
