@@ -1,5 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { apiKeyCreate } from "./cli/api-key-create.ts";
+import { explainRequest } from "./cli/explain.ts";
+import { jwtDecode } from "./cli/jwt-decode.ts";
+import { linkDebugKey } from "./cli/link-debug-key.ts";
 import { type Output, processOutput } from "./cli/output.ts";
 import { proxyJoinToken } from "./cli/proxy-join-token.ts";
 import { proxyList } from "./cli/proxy-list.ts";
@@ -60,6 +63,9 @@ function createProgram(output: Output): Command {
   addProxy(program, output);
   addApiKey(program, output);
   addToken(program, output);
+  addLink(program, output);
+  addExplain(program, output);
+  addJwt(program, output);
   return program;
 }
 
@@ -162,4 +168,36 @@ function addToken(program: Command, output: Output): void {
     .option("--claims <json>", "further claims")
     .option("--scope <scope>", "the scope claim")
     .action((flags) => tokenMint(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
+}
+
+function addLink(program: Command, output: Output): void {
+  clientFlags(program.command("link").description("links").command("debug-key <link>"))
+    .description("make a key with which X-Debug-JWT says why the link refuses tokens; printed once")
+    .option("--project <id>", "the link's project, when it is named by its id")
+    .option("--lifetime <duration>", "as 15m, 900s or 1h (default: 1h, at most 24h)")
+    .action((link, flags) => linkDebugKey(clientSettings(flags.controlUrl, readEnvironment()), link, flags, output));
+}
+
+function addExplain(program: Command, output: Output): void {
+  clientFlags(program.command("explain"))
+    .description("say which stage of a link would refuse a user's token, and why")
+    .requiredOption("--link <link>", "the link: projects/<project>/links/<link>, or its id with --project")
+    .option("--project <id>", "the link's project, when it is named by its id")
+    .option("--token-file <path>", "file with the user's JWT, - for standard input (default: standard input)")
+    .option("--method <method>", "HTTP method (default: GET)")
+    .option("--path <path>", "path after the link's id, with its query: asks the rules too")
+    .action((flags) =>
+      explainRequest(clientSettings(flags.controlUrl, readEnvironment()), flags, process.stdin, output),
+    );
+}
+
+function addJwt(program: Command, output: Output): void {
+  program
+    .command("jwt")
+    .description("JSON Web Tokens")
+    .command("decode")
+    .description("print what a token says of itself, unverified, without a network")
+    .option("--token-file <path>", "file with the JWT, - for standard input (default: standard input)")
+    .option("--json", "print JSON on one line", false)
+    .action((flags) => jwtDecode(flags, process.stdin, output));
 }
