@@ -1,5 +1,6 @@
 // Requests to the OAuth endpoints of a control plane without sockets.
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
+import type * as oauth from "oauth4webapi";
 import type { ControlPlane } from "./control-plane.ts";
 
 /** What came back. */
@@ -72,3 +73,13 @@ export async function makeClient(
   const { apiKey } = await plane.client(ApiKeyService).createApiKey({ parent, apiKeyId: id, apiKey: { role } });
   return { id, secret: apiKey?.key ?? "" };
 }
+
+/** For oauth4webapi: its requests end at the routes instead of at a socket. */
+export const routesAsFetch =
+  (plane: ControlPlane) =>
+  async (url: string, init: oauth.CustomFetchOptions<string, unknown>): Promise<Response> => {
+    const { method, headers, body } = init;
+    const answer = await sendRaw(plane, new URL(url).pathname, { method, headers, body: String(body ?? "") });
+    const { status = 404, headers: sent = {} } = answer ?? {};
+    return new Response(answer?.body === undefined ? null : JSON.stringify(answer.body), { status, headers: sent });
+  };

@@ -3,7 +3,15 @@ import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_serv
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ControlPlane, makeLink, startControlPlane } from "./control-plane.ts";
-import { basic, makeClient, type Parameters, postForm, sendRaw, type TestClient } from "./oauth-client.ts";
+import {
+  basic,
+  makeClient,
+  type Parameters,
+  postForm,
+  routesAsFetch,
+  sendRaw,
+  type TestClient,
+} from "./oauth-client.ts";
 
 const parent = "projects/demo";
 const iss = "https://control.example/p/demo";
@@ -103,17 +111,7 @@ describe("grant_type", () => {
 });
 
 describe("oauth4webapi", () => {
-  /** Its requests end at the routes instead of at a socket. */
-  const options = () => ({
-    [oauth.customFetch]: async (url: string, init: oauth.CustomFetchOptions<string, unknown>) => {
-      const { method, headers, body } = init;
-      const answer = await sendRaw(plane, new URL(url).pathname, { method, headers, body: String(body ?? "") });
-      return new Response(JSON.stringify(answer?.body), {
-        status: answer?.status ?? 404,
-        headers: answer?.headers ?? {},
-      });
-    },
-  });
+  const options = () => ({ [oauth.customFetch]: routesAsFetch(plane) });
   const discover = async (algorithm: "oauth2" | "oidc") => {
     const issuer = new URL(iss);
     return oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm, ...options() }));

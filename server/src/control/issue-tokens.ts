@@ -12,8 +12,8 @@ import type { Deps } from "./deps.ts";
 import { found } from "./resource-path.ts";
 import type { Signers } from "./signing-keys.ts";
 
-/** contract.md 8. The most is the proto's to check. */
-const LIFETIME_DEFAULT_MS = 15 * 60 * 1000;
+/** Of a token that nobody says it of (contract.md 8). The most is the proto's to check. */
+export const LIFETIME_DEFAULT_MS = 15 * 60 * 1000;
 /** Of the whole token: servers commonly take 8 KiB of header, and a token is one line of it. */
 const TOKEN_MAX_BYTES = 8 * 1024;
 
@@ -29,6 +29,8 @@ export interface WantedToken {
   readonly roles: readonly string[];
   /** Checked before: none of `RESERVED_CLAIMS`. */
   readonly claims: Claims;
+  /** `sid`; default: it belongs to none. */
+  readonly session?: string;
   /** `act` (RFC 8693 4.1): who acts for the subject. */
   readonly actor?: Claims;
   /** Path of the request that wants it among several, as `requests[3].`; default "". */

@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/token_service.proto.
  */
 export const file_conduit_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEinQIKElZlcmlmeVRva2VuUmVxdWVzdBIxCgRsaW5rGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIbCgV0b2tlbhgCIAEoCUIMgAEBukgGcgQogIAEEjAKBm1ldGhvZBgDIAEoCUIgukgd2AEBchgyFl5bQS1aXVtBLVowLTktXXswLDMwfSQSJgoEcGF0aBgEIAEoCUIYukgV2AEBchAogEAyC14vWyEiJC1+XSokEh8KCmxpbmtfdG9rZW4YBSABKAlCC4ABAbpIBXIDKIAIEhgKBm9yaWdpbhgGIAEoCUIIukgFcgMogAQSIgoOY2xpZW50X2FkZHJlc3MYByABKAlCCrpIB9gBAXICcAEilwIKE1ZlcmlmeVRva2VuUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgSFQoNanVkZ2VkX3N0YWdlcxgCIAMoCRINCgVzdGFnZRgDIAEoCRIOCgZzdGF0dXMYBCABKAUSDAoEY29kZRgFIAEoCRIOCgZkZXRhaWwYBiABKAkSEQoJand0X2Vycm9yGAcgASgJEhAKCGV4cGVjdGVkGAggASgJEgwKBHNlZW4YCSABKAkSJwoFdG9rZW4YCiABKAsyGC5jb25kdWl0LnYxLlRva2VuU3VtbWFyeRIXCgpydWxlX2luZGV4GAsgASgFSACIAQESFgoOZm9yd2FyZGVkX3BhdGgYDCABKAlCDQoLX3J1bGVfaW5kZXgi0gIKDFRva2VuU3VtbWFyeRIQCgh2ZXJpZmllZBgBIAEoCBIRCglhbGdvcml0aG0YAiABKAkSDgoGa2V5X2lkGAMgASgJEgwKBHR5cGUYBCABKAkSDgoGaXNzdWVyGAUgASgJEg8KB3N1YmplY3QYBiABKAkSEQoJYXVkaWVuY2VzGAcgAygJEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9ub3RfYmVmb3JlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmlzc3VlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHRva2VuX2lkGAsgASgJEg4KBnNjb3BlcxgMIAMoCRITCgtjbGFpbV9uYW1lcxgNIAMoCSKMAwoQTWludFRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEjAKB3N1YmplY3QYAiABKAlCH7pIHHIaEAEo/wEyE15bXlx4MDAtXHgxRlx4N0ZdKyQSPQoFbGlua3MYAyADKAlCLrpIK5IBKAgBECAYASIgch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSPQoIbGlmZXRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESJwoGY2xhaW1zGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIgCgVyb2xlcxgGIAMoCUIRukgOkgELEEAiB3IFEAEYgAESVAoFc2NvcGUYByABKAlCRbpIQnJAGIAQMjteKFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSsoIFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSspKik/JCKZAQoRTWludFRva2VuUmVzcG9uc2USGQoMYWNjZXNzX3Rva2VuGAEgASgJQgOAAQESEgoKdG9rZW5fdHlwZRgCIAEoCRISCgpleHBpcmVzX2luGAMgASgDEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCgh0b2tlbl9pZBgFIAEoCSJgChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSHQoFdG9rZW4YAiABKAlCDoABAbpICHIGEAEogIAEIroCChdJbnRyb3NwZWN0VG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSDgoGaXNzdWVyGAIgASgJEg8KB3N1YmplY3QYAyABKAkSDQoFbGlua3MYBCADKAkSEQoJY2xpZW50X2lkGAUgASgJEhAKCHRva2VuX2lkGAYgASgJEhIKCnNlc3Npb25faWQYByABKAkSDQoFc2NvcGUYCCABKAkSDQoFcm9sZXMYCSADKAkSLgoKaXNzdWVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBmNsYWltcxgMIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QyhAIKDFRva2VuU2VydmljZRJICglNaW50VG9rZW4SHC5jb25kdWl0LnYxLk1pbnRUb2tlblJlcXVlc3QaHS5jb25kdWl0LnYxLk1pbnRUb2tlblJlc3BvbnNlEloKD0ludHJvc3BlY3RUb2tlbhIiLmNvbmR1aXQudjEuSW50cm9zcGVjdFRva2VuUmVxdWVzdBojLmNvbmR1aXQudjEuSW50cm9zcGVjdFRva2VuUmVzcG9uc2USTgoLVmVyaWZ5VG9rZW4SHi5jb25kdWl0LnYxLlZlcmlmeVRva2VuUmVxdWVzdBofLmNvbmR1aXQudjEuVmVyaWZ5VG9rZW5SZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEinQIKElZlcmlmeVRva2VuUmVxdWVzdBIxCgRsaW5rGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIbCgV0b2tlbhgCIAEoCUIMgAEBukgGcgQogIAEEjAKBm1ldGhvZBgDIAEoCUIgukgd2AEBchgyFl5bQS1aXVtBLVowLTktXXswLDMwfSQSJgoEcGF0aBgEIAEoCUIYukgV2AEBchAogEAyC14vWyEiJC1+XSokEh8KCmxpbmtfdG9rZW4YBSABKAlCC4ABAbpIBXIDKIAIEhgKBm9yaWdpbhgGIAEoCUIIukgFcgMogAQSIgoOY2xpZW50X2FkZHJlc3MYByABKAlCCrpIB9gBAXICcAEilwIKE1ZlcmlmeVRva2VuUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgSFQoNanVkZ2VkX3N0YWdlcxgCIAMoCRINCgVzdGFnZRgDIAEoCRIOCgZzdGF0dXMYBCABKAUSDAoEY29kZRgFIAEoCRIOCgZkZXRhaWwYBiABKAkSEQoJand0X2Vycm9yGAcgASgJEhAKCGV4cGVjdGVkGAggASgJEgwKBHNlZW4YCSABKAkSJwoFdG9rZW4YCiABKAsyGC5jb25kdWl0LnYxLlRva2VuU3VtbWFyeRIXCgpydWxlX2luZGV4GAsgASgFSACIAQESFgoOZm9yd2FyZGVkX3BhdGgYDCABKAlCDQoLX3J1bGVfaW5kZXgi0gIKDFRva2VuU3VtbWFyeRIQCgh2ZXJpZmllZBgBIAEoCBIRCglhbGdvcml0aG0YAiABKAkSDgoGa2V5X2lkGAMgASgJEgwKBHR5cGUYBCABKAkSDgoGaXNzdWVyGAUgASgJEg8KB3N1YmplY3QYBiABKAkSEQoJYXVkaWVuY2VzGAcgAygJEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9ub3RfYmVmb3JlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmlzc3VlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHRva2VuX2lkGAsgASgJEg4KBnNjb3BlcxgMIAMoCRITCgtjbGFpbV9uYW1lcxgNIAMoCSKMAwoQTWludFRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEjAKB3N1YmplY3QYAiABKAlCH7pIHHIaEAEo/wEyE15bXlx4MDAtXHgxRlx4N0ZdKyQSPQoFbGlua3MYAyADKAlCLrpIK5IBKAgBECAYASIgch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSPQoIbGlmZXRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESJwoGY2xhaW1zGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIgCgVyb2xlcxgGIAMoCUIRukgOkgELEEAiB3IFEAEYgAESVAoFc2NvcGUYByABKAlCRbpIQnJAGIAQMjteKFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSsoIFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSspKik/JCKZAQoRTWludFRva2VuUmVzcG9uc2USGQoMYWNjZXNzX3Rva2VuGAEgASgJQgOAAQESEgoKdG9rZW5fdHlwZRgCIAEoCRISCgpleHBpcmVzX2luGAMgASgDEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCgh0b2tlbl9pZBgFIAEoCSJgChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSHQoFdG9rZW4YAiABKAlCDoABAbpICHIGEAEogIAEIroCChdJbnRyb3NwZWN0VG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSDgoGaXNzdWVyGAIgASgJEg8KB3N1YmplY3QYAyABKAkSDQoFbGlua3MYBCADKAkSEQoJY2xpZW50X2lkGAUgASgJEhAKCHRva2VuX2lkGAYgASgJEhIKCnNlc3Npb25faWQYByABKAkSDQoFc2NvcGUYCCABKAkSDQoFcm9sZXMYCSADKAkSLgoKaXNzdWVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBmNsYWltcxgMIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiugIKFEV4Y2hhbmdlVG9rZW5SZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSJQoNc3ViamVjdF90b2tlbhgCIAEoCUIOgAEBukgIcgYQASiAgAQSPQoFbGlua3MYAyADKAlCLrpIK5IBKAgBECAYASIgch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSVAoFc2NvcGUYBCABKAlCRbpIQnJAGIAQMjteKFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSsoIFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSspKik/JBI9CghsaWZldGltZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIASKsAQoVRXhjaGFuZ2VUb2tlblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoAxIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIdG9rZW5faWQYBSABKAkSDQoFc2NvcGUYBiABKAky2gIKDFRva2VuU2VydmljZRJICglNaW50VG9rZW4SHC5jb25kdWl0LnYxLk1pbnRUb2tlblJlcXVlc3QaHS5jb25kdWl0LnYxLk1pbnRUb2tlblJlc3BvbnNlElQKDUV4Y2hhbmdlVG9rZW4SIC5jb25kdWl0LnYxLkV4Y2hhbmdlVG9rZW5SZXF1ZXN0GiEuY29uZHVpdC52MS5FeGNoYW5nZVRva2VuUmVzcG9uc2USWgoPSW50cm9zcGVjdFRva2VuEiIuY29uZHVpdC52MS5JbnRyb3NwZWN0VG9rZW5SZXF1ZXN0GiMuY29uZHVpdC52MS5JbnRyb3NwZWN0VG9rZW5SZXNwb25zZRJOCgtWZXJpZnlUb2tlbhIeLmNvbmR1aXQudjEuVmVyaWZ5VG9rZW5SZXF1ZXN0Gh8uY29uZHVpdC52MS5WZXJpZnlUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Request of VerifyToken.
@@ -522,6 +522,113 @@ export const IntrospectTokenResponseSchema: GenMessage<IntrospectTokenResponse> 
   messageDesc(file_conduit_v1_token_service, 6);
 
 /**
+ * Request of ExchangeToken.
+ *
+ * @generated from message conduit.v1.ExchangeTokenRequest
+ */
+export type ExchangeTokenRequest = Message<"conduit.v1.ExchangeTokenRequest"> & {
+  /**
+   * Required. `projects/{project}`.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * Required. A JWT of an issuer that the links trust.
+   *
+   * @generated from field: string subject_token = 2;
+   */
+  subjectToken: string;
+
+  /**
+   * Required. Resource names of the links the new token is for; each must accept the subject token itself: issuer,
+   * audience, required claims and scopes. At most 32, all of the project.
+   *
+   * @generated from field: repeated string links = 3;
+   */
+  links: string[];
+
+  /**
+   * Optional. Scopes of the new token, all of which the subject token must have. Default: those of the subject token.
+   *
+   * @generated from field: string scope = 4;
+   */
+  scope: string;
+
+  /**
+   * Optional. Default and limits as for MintToken; in any case the token ends when the subject token does.
+   *
+   * @generated from field: google.protobuf.Duration lifetime = 5;
+   */
+  lifetime?: Duration | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.ExchangeTokenRequest.
+ * Use `create(ExchangeTokenRequestSchema)` to create a new message.
+ */
+export const ExchangeTokenRequestSchema: GenMessage<ExchangeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 7);
+
+/**
+ * Response of ExchangeToken.
+ *
+ * @generated from message conduit.v1.ExchangeTokenResponse
+ */
+export type ExchangeTokenResponse = Message<"conduit.v1.ExchangeTokenResponse"> & {
+  /**
+   * The JWT, to be sent as `Authorization: Bearer`. It has the subject token's `sub`, `roles` and further claims, and says
+   * in `act` which API key has asked for it.
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * `Bearer`.
+   *
+   * @generated from field: string token_type = 2;
+   */
+  tokenType: string;
+
+  /**
+   * Lifetime in whole seconds (RFC 6749 5.1).
+   *
+   * @generated from field: int64 expires_in = 3;
+   */
+  expiresIn: bigint;
+
+  /**
+   * When it expires.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * The token's `jti`.
+   *
+   * @generated from field: string token_id = 5;
+   */
+  tokenId: string;
+
+  /**
+   * The token's `scope`; empty = none.
+   *
+   * @generated from field: string scope = 6;
+   */
+  scope: string;
+};
+
+/**
+ * Describes the message conduit.v1.ExchangeTokenResponse.
+ * Use `create(ExchangeTokenResponseSchema)` to create a new message.
+ */
+export const ExchangeTokenResponseSchema: GenMessage<ExchangeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 8);
+
+/**
  * Users' tokens, minted by a back end that has logged the user in.
  *
  * @generated from service conduit.v1.TokenService
@@ -536,6 +643,17 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof MintTokenRequestSchema;
     output: typeof MintTokenResponseSchema;
+  },
+  /**
+   * Gives a short-lived token of the project for one that every link named accepts already, of whatever issuer (RFC 8693):
+   * for the same person, never with more scope, never for longer. Role: minter.
+   *
+   * @generated from rpc conduit.v1.TokenService.ExchangeToken
+   */
+  exchangeToken: {
+    methodKind: "unary";
+    input: typeof ExchangeTokenRequestSchema;
+    output: typeof ExchangeTokenResponseSchema;
   },
   /**
    * Says whether a token that the project minted counts now, and what it says (RFC 7662). Role: minter.

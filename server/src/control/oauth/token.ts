@@ -1,4 +1,8 @@
-import { type MintTokenResponse, TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
+import {
+  type ExchangeTokenResponse,
+  type MintTokenResponse,
+  TokenService,
+} from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import type { PlainAnswer } from "../../model/plain-http.ts";
 import { projectName } from "../../model/resource-name.ts";
@@ -21,6 +25,7 @@ type Grant = (tokens: Client<typeof TokenService>, request: GrantRequest) => Pro
 /** `grant_type` → what it does. */
 const GRANTS: Readonly<Record<string, Grant>> = {
   client_credentials: clientCredentials,
+  "urn:ietf:params:oauth:grant-type:token-exchange": tokenExchange,
 };
 
 /** Values of `grant_type` that are served. */
@@ -53,8 +58,43 @@ async function clientCredentials(
   return jsonAnswer(200, { ...tokenBody(minted), scope: scope || undefined });
 }
 
+const TYPES = "urn:ietf:params:oauth:token-type:";
+/** RFC 8693 3: what a subject token may be said to be. What it is, its form and its issuer say. */
+const SUBJECT_TYPES = [`${TYPES}access_token`, `${TYPES}jwt`, `${TYPES}id_token`] as const;
+/** What may be asked for: our access tokens are JWTs. */
+const ISSUED_TYPES = [`${TYPES}access_token`, `${TYPES}jwt`] as const;
+
+/** RFC 8693 2: a token of an issuer that the links trust becomes one of the project. */
+async function tokenExchange(
+  tokens: Client<typeof TokenService>,
+  { form, project, client }: GrantRequest,
+): Promise<PlainAnswer | OAuthFault> {
+  const subjectToken = form.get("subject_token");
+  const wrong = exchangeProblem(form);
+  if (subjectToken === undefined || wrong !== undefined)
+    return new OAuthFault("invalid_request", wrong ?? "subject_token is missing");
+  const links = linksOf(form, project);
+  if (links instanceof OAuthFault) return links;
+  const scope = form.get("scope") ?? "";
+  const request = { parent: projectName(project), subjectToken, links: [...links], scope };
+  const exchanged = await tokens.exchangeToken(request, { headers: { authorization: client.authorization } });
+  const issued_token_type = form.get("requested_token_type") ?? ISSUED_TYPES[0];
+  return jsonAnswer(200, { ...tokenBody(exchanged), issued_token_type, scope: exchanged.scope || undefined });
+}
+
+/** What is wrong with an exchange as far as its parameters show. */
+function exchangeProblem(form: Form): string | undefined {
+  const isOneOf = (types: readonly string[], type: string | undefined) => type !== undefined && types.includes(type);
+  if (!isOneOf(SUBJECT_TYPES, form.get("subject_token_type")))
+    return `subject_token_type must be one of ${SUBJECT_TYPES.join(", ")}`;
+  if (!isOneOf(ISSUED_TYPES, form.get("requested_token_type") ?? ISSUED_TYPES[0]))
+    return `requested_token_type must be one of ${ISSUED_TYPES.join(", ")}`;
+  const hasActor = form.get("actor_token") !== undefined || form.get("actor_token_type") !== undefined;
+  return hasActor ? "actor_token is not supported: the client itself is the actor" : undefined;
+}
+
 /** RFC 6749 5.1. */
-const tokenBody = ({ accessToken, tokenType, expiresIn }: MintTokenResponse): object => ({
+const tokenBody = ({ accessToken, tokenType, expiresIn }: MintTokenResponse | ExchangeTokenResponse): object => ({
   access_token: accessToken,
   token_type: tokenType,
   expires_in: Number(expiresIn),

@@ -2,12 +2,14 @@ import type { TokenService } from "@conduit-link/proto/conduit/v1/token_service_
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Deps } from "../deps.ts";
 import type { Signers } from "../signing-keys.ts";
+import { exchangeToken } from "./exchange.ts";
 import { introspectToken } from "./introspect.ts";
 import { mintToken } from "./mint.ts";
 import { verifyTokenForLink } from "./verify.ts";
 
 export const tokenService = (deps: Deps, signers: Signers): ServiceImpl<typeof TokenService> => ({
   mintToken: (request, context) => mintToken({ deps, signers, call: context }, request),
+  exchangeToken: (request, context) => exchangeToken({ deps, signers, call: context }, request),
   introspectToken: (request) => introspectToken(deps, request),
   verifyToken: (request) => verifyTokenForLink(deps, request),
 });

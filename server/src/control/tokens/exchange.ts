@@ -1,0 +1,136 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type ExchangeTokenRequest,
+  type ExchangeTokenResponse,
+  ExchangeTokenResponseSchema,
+} from "@conduit-link/proto/conduit/v1/token_service_pb";
+import type { JudgedLink } from "../../judge/judged-link.ts";
+import type { User } from "../../judge/judged-request.ts";
+import { RESERVED_CLAIMS } from "../../jwt/mint.ts";
+import type { Claims } from "../../model/claims.ts";
+import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
+import { idOf, projectOf } from "../../model/resource-name.ts";
+import { readClaim, wordsOf } from "../../policy/claims.ts";
+import { msFromDuration } from "../../wire/time.ts";
+import { principalOf } from "../call.ts";
+import { compileStoredLink } from "../compile-link.ts";
+import type { Deps } from "../deps.ts";
+import { type IssuingCall, issueTokens, LIFETIME_DEFAULT_MS, type WantedToken } from "../issue-tokens.ts";
+import { requireProject } from "../require-project.ts";
+import { required } from "../required.ts";
+import { readProjectName } from "../resource-path.ts";
+import { judgeSubjectToken } from "./subject-token.ts";
+
+/**
+ * RFC 8693 2. The new token is never wider than the old one: each link named must accept that one itself, its scope is a
+ * part of the old one's, it carries the same claims about the person, and it ends no later.
+ */
+export async function exchangeToken(
+  issuing: IssuingCall,
+  request: ExchangeTokenRequest,
+): Promise<ExchangeTokenResponse> {
+  const { deps, call } = issuing;
+  const project = readProjectName(request.parent, "parent");
+  const links = await compiledLinks(deps, project, request.links);
+  const user = await judgeSubjectToken(request.subjectToken, links, deps.clock);
+  const wanted = wantedOf(request, user, idOf(principalOf(call).apiKey), deps.clock.now());
+  const issued = required((await issueTokens(issuing, project, [wanted]))[0]);
+  return create(ExchangeTokenResponseSchema, {
+    accessToken: issued.accessToken,
+    tokenType: "Bearer",
+    expiresIn: BigInt(issued.lifetimeMs / 1000),
+    expireTime: timestampFromMs(issued.expireTimeMs),
+    tokenId: issued.tokenId,
+    scope: wanted.scope,
+  });
+}
+
+/** The links named, compiled. @throws ConduitError `field_invalid` naming each that is not one of the project */
+async function compiledLinks(deps: Deps, project: string, names: readonly string[]): Promise<JudgedLink[]> {
+  await deps.store.read((reader) => requireProject(reader, project));
+  const links: JudgedLink[] = [];
+  const violations: FieldViolation[] = [];
+  for (const [index, name] of names.entries()) {
+    const link = projectOf(name) === project ? await compiledLink(deps, project, idOf(name)) : undefined;
+    if (link === undefined) violations.push({ field: `links[${index}]`, description: "names no link of the project" });
+    else links.push(link);
+  }
+  if (violations.length > 0) throw invalidFields(violations);
+  return links;
+}
+
+async function compiledLink(deps: Deps, project: string, id: string): Promise<JudgedLink | undefined> {
+  try {
+    return await compileStoredLink(deps, project, id);
+  } catch (error) {
+    if (error instanceof ConduitError && error.code === "resource_not_found") return undefined;
+    throw error;
+  }
+}
+
+function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, nowMs: number): WantedToken {
+  const { claims, issuer } = user;
+  requireUsable(claims, clientId);
+  // Of our own session: whoever ends it ends this token too. Another issuer's sessions are not ours to end.
+  const session = issuer.keys.kind === "built_in" && typeof claims.sid === "string" ? claims.sid : undefined;
+  return {
+    subject: String(claims.sub),
+    links: request.links,
+    lifetimeMs: lifetimeOf(user, msFromDuration(request.lifetime) ?? LIFETIME_DEFAULT_MS, nowMs),
+    scope: scopeOf(claims, request.scope),
+    roles: rolesOf(claims.roles),
+    claims: carriedClaims(claims),
+    ...(session !== undefined && { session }),
+    actor: { sub: clientId, ...(isObject(claims.act) && { act: claims.act }) },
+  };
+}
+
+const SUBJECT_MAX_BYTES = 255;
+
+/** Throws `field_invalid` for a token that must not be turned into one of ours. */
+function requireUsable(claims: Claims, clientId: string): void {
+  const { sub, cnf, may_act: mayAct } = claims;
+  const isSubject = typeof sub === "string" && /^\P{Cc}+$/u.test(sub);
+  if (!isSubject || Buffer.byteLength(sub) > SUBJECT_MAX_BYTES)
+    throw unusable(`needs a sub of at most ${SUBJECT_MAX_BYTES} bytes without control characters`);
+  // RFC 7800: good only with proof of a key; the new one would be good without.
+  if (cnf !== undefined) throw unusable("is bound to a key (cnf), which the new token would not be");
+  // RFC 8693 4.4.
+  if (mayAct !== undefined && !(isObject(mayAct) && mayAct.sub === clientId))
+    throw unusable("says in may_act that another client may act for its subject");
+}
+
+const unusable = (description: string) => invalidFields([{ field: "subject_token", description }]);
+
+/** Never longer than the old token, its leeway not counted. */
+function lifetimeOf({ claims, issuer, validUntilMs }: User, wantedMs: number, nowMs: number): number {
+  const endMs = typeof claims.exp === "number" ? claims.exp * 1000 : validUntilMs - issuer.expLeewayMs;
+  // Both ends in whole seconds, as the new token says them.
+  const leftMs = (Math.floor(endMs / 1000) - Math.floor(nowMs / 1000)) * 1000;
+  if (leftMs < 1000) throw unusable("is about to expire");
+  return Math.min(wantedMs, leftMs);
+}
+
+/** RFC 8693 2.2.1: what was asked for if the old token has all of it; without a wish all that it has. */
+function scopeOf(claims: Claims, wanted: string): string {
+  const held = wordsOf(readClaim(claims, ["scope"]) ?? readClaim(claims, ["scp"]));
+  const scopes = wanted === "" ? held : wanted.split(" ");
+  if (scopes.every((scope) => held.includes(scope))) return [...new Set(scopes)].join(" ");
+  throw invalidFields([{ field: "scope", description: "has more than the subject token's" }]);
+}
+
+const rolesOf = (roles: unknown): string[] =>
+  (Array.isArray(roles) ? roles : [roles]).filter((role) => typeof role === "string" && role !== "");
+
+/** What tells of the old token and how the person signed in there, not of the person. */
+const DROPPED_CLAIMS: ReadonlySet<string> = new Set([
+  ...RESERVED_CLAIMS,
+  ...["azp", "scp", "may_act", "auth_time", "acr", "amr", "s_hash", "events", "typ", "ver", "rh", "uti"],
+]);
+
+const carriedClaims = (claims: Claims): Claims =>
+  Object.fromEntries(Object.entries(claims).filter(([name]) => !DROPPED_CLAIMS.has(name)));
+
+const isObject = (value: unknown): value is Claims =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,0 +1,39 @@
+import type { Clock } from "../../clock.ts";
+import type { JudgedLink } from "../../judge/judged-link.ts";
+import type { User } from "../../judge/judged-request.ts";
+import type { Refusal } from "../../judge/refusal.ts";
+import { judgeAlone } from "../../judge/verdict.ts";
+import { ConduitError, invalidFields } from "../../model/errors.ts";
+import { RevocationIndex } from "../../policy/revocation.ts";
+
+/** The token alone is judged: nobody calls the link. */
+const SCOPE = { skipsLinkToken: true, skipsRules: true } as const;
+const REQUEST = {
+  ...{ method: "GET", path: "/", query: "" },
+  ...{ accessTokens: [], origin: undefined, clientAddress: "" },
+} as const;
+
+/**
+ * The person a token stands for, by the verdict that a proxy would give on each of the links.
+ * @throws ConduitError `field_invalid` naming `subject_token` when one refuses it, or the link when it takes no users'
+ * tokens; `issuer_unreachable`
+ */
+export async function judgeSubjectToken(token: string, links: readonly JudgedLink[], clock: Clock): Promise<User> {
+  const context = { clock, revocationsOf: async () => new RevocationIndex() };
+  const request = { ...REQUEST, authorizations: [`Bearer ${token}`] };
+  let judged: User | undefined;
+  for (const [index, link] of links.entries()) {
+    const { refusal, user } = await judgeAlone({ link, request }, SCOPE, context);
+    if (refusal !== undefined) throw refused(refusal);
+    if (user === undefined) throw invalidFields([{ field: `links[${index}]`, description: "takes no users' tokens" }]);
+    judged = user;
+  }
+  // The same text everywhere, so the same claims whichever link was last.
+  if (judged === undefined) throw new TypeError("the call was not validated: it names no link");
+  return judged;
+}
+
+function refused({ code, detail }: Refusal): ConduitError {
+  if (code === "issuer_unreachable") return new ConduitError(code, { detail });
+  return invalidFields([{ field: "subject_token", description: `is not accepted by every link: ${detail}` }]);
+}
