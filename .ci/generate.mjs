@@ -1,14 +1,16 @@
-// `npm run generate`: writes proto/gen from proto/**/*.proto. `--check` writes nothing and fails when anything generated,
-// the protos' format or the migrations' journal is not what it should be.
+// `npm run generate`: writes proto/gen from proto/**/*.proto, and the page of errors from the server's table. `--check`
+// writes nothing and fails when anything generated, the protos' format or the migrations' journal is not what it should be.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { errorPage } from "./error-page.mjs";
 import { vendorValidate } from "./vendor-validate.mjs";
 
 const VENDOR = "proto/.vendor";
 const GENERATED = "proto/gen";
+const ERROR_PAGE = "server/ERRORS.md";
 const MIGRATIONS = "server/src/store/migrations";
 /** Other people's protos keep their own format. */
 const FOREIGN_PROTOS = [`${VENDOR}/buf`, "proto/google", "proto/grpc"];
@@ -62,6 +64,13 @@ function generateProtos() {
   }
 }
 
+function generateErrorPage() {
+  const page = errorPage();
+  if (readText(ERROR_PAGE) === page) return;
+  if (isCheck) problems.push(`${ERROR_PAGE}: not what the errors generate; run \`npm run generate\` and commit it`);
+  else writeFileSync(ERROR_PAGE, page);
+}
+
 /** drizzle-kit exits 0 with an empty journal on some schemas, and its migrator skips an entry whose time goes back. */
 function checkMigrations() {
   const journal = `${MIGRATIONS}/meta/_journal.json`;
@@ -83,6 +92,7 @@ function checkMigrations() {
 }
 
 generateProtos();
+generateErrorPage();
 checkMigrations();
 for (const problem of problems) console.error(`generate: ${problem}`);
 if (problems.length > 0) process.exit(1);

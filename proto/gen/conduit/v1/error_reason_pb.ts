@@ -14,7 +14,7 @@ export const file_conduit_v1_error_reason: GenFile = /*@__PURE__*/
 
 /**
  * Why a call was refused: `ErrorInfo.reason` of the API (without the prefix) and, in lower case, `code` of the proxy's
- * problem+json answers and its `X-Conduit-Error` header. Status, cause and remedy of each: `server/src/model/errors.ts`.
+ * problem+json answers and its `X-Conduit-Error` header. Status, cause and remedy of each: `server/ERRORS.md`.
  *
  * @generated from enum conduit.v1.ErrorReason
  */
@@ -414,7 +414,7 @@ export const ErrorReason = {
 
 /**
  * Why a call was refused: `ErrorInfo.reason` of the API (without the prefix) and, in lower case, `code` of the proxy's
- * problem+json answers and its `X-Conduit-Error` header. Status, cause and remedy of each: `server/src/model/errors.ts`.
+ * problem+json answers and its `X-Conduit-Error` header. Status, cause and remedy of each: `server/ERRORS.md`.
  *
  * @generated from enum conduit.v1.ErrorReason
  */
