@@ -14,7 +14,7 @@ import type { LinkToken } from "../../server/src/model/link-token.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import { generateToken, hashToken } from "../../server/src/model/token-string.ts";
 import { createDialer } from "../../server/src/outbound/dialer.ts";
-import { createResolver } from "../../server/src/outbound/resolver.ts";
+import { createResolver, type Resolve } from "../../server/src/outbound/resolver.ts";
 import { createUpstreamClients } from "../../server/src/outbound/upstream-client.ts";
 import { createClientAddress } from "../../server/src/proxy/client-address.ts";
 import { CompiledLinks } from "../../server/src/proxy/config/compiled-links.ts";
@@ -117,6 +117,8 @@ export interface ProxyOptions {
   readonly serverOptions?: ServerOptions;
   readonly bodyIdleMs?: number;
   readonly socketsMax?: number;
+  /** What names of upstreams lead to. Default: the system's resolver. */
+  readonly lookup?: Resolve;
   /** False = no configuration has come. */
   readonly isReady?: boolean;
   readonly hiddenKey?: string;
@@ -173,7 +175,8 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   }
   const usage = new UsageCounter();
   const registry = new Registry();
-  const dial = createDialer(createResolver({ clock: systemClock }));
+  const { lookup } = options;
+  const dial = createDialer(createResolver({ clock, ...(lookup !== undefined && { lookup }) }));
   const pools = createUpstreamPools(createUpstreamClients(dial), options.socketsMax);
   const live = new LiveAnswers();
   const tunnels = new Tunnels(links, clock);

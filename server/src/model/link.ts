@@ -57,6 +57,8 @@ export interface Upstream {
   readonly idleTimeoutMs: number;
   /** Whole exchange; undefined = no limit. */
   readonly totalTimeoutMs?: number;
+  /** Authorities (PEM) for its TLS certificate, instead of the system's. */
+  readonly caCertificates?: string;
 }
 
 /** A hidden credential and where it is put. `secret` is a resource name. */

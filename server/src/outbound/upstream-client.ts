@@ -8,6 +8,8 @@ export interface UpstreamOrigin {
   /** The operator's word for this link. */
   readonly allowPrivate: boolean;
   readonly connectTimeoutMs: number;
+  /** Authorities (PEM) for TLS, instead of the system's. */
+  readonly caCertificates?: string;
 }
 
 /** One connection at a time to one upstream; opened when it is needed, opened again when it was lost. */
@@ -30,9 +32,9 @@ const IDLE_MAX_MS = 60_000;
  * they could be taken for (S4). Redirects are not followed, paths not normalised. Timers of the answer are the caller's.
  */
 export function createUpstreamClients(dial: Dialer): CreateUpstreamClient {
-  return ({ origin, allowPrivate, connectTimeoutMs }) =>
+  return ({ origin, ...address }) =>
     new Client(origin, {
-      connect: dial({ allowPrivate, connectTimeoutMs }),
+      connect: dial(address),
       allowH2: false,
       pipelining: 1,
       headersTimeout: 0,

@@ -61,6 +61,8 @@ export function compileServedLink({ judged, linkTokens, debugKeys, secretOf }: S
 }
 
 function targetOf({ upstream }: Link): UpstreamTarget {
-  const { allowPrivate, connectTimeoutMs } = upstream;
-  return upstreamTarget({ origin: new URL(upstream.baseUrl).origin, allowPrivate, connectTimeoutMs });
+  const { allowPrivate, connectTimeoutMs, caCertificates } = upstream;
+  const { origin } = new URL(upstream.baseUrl);
+  const authorities = caCertificates === undefined ? {} : { caCertificates };
+  return upstreamTarget({ origin, allowPrivate, connectTimeoutMs, ...authorities });
 }

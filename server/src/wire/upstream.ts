@@ -12,6 +12,7 @@ import { durationFromMs, msFromDuration } from "./time.ts";
 /** Absent timeouts get the defaults of contract.md 8; an absent message has an empty base URL, which no link may have. */
 export function upstreamFromProto(message: UpstreamMessage | undefined): Upstream {
   const totalTimeoutMs = msFromDuration(message?.totalTimeout);
+  const caCertificates = message?.caCertificates ?? "";
   return {
     baseUrl: message?.baseUrl ?? "",
     allowPrivate: message?.allowPrivate ?? false,
@@ -19,6 +20,7 @@ export function upstreamFromProto(message: UpstreamMessage | undefined): Upstrea
     firstByteTimeoutMs: msFromDuration(message?.firstByteTimeout) ?? LINK_DEFAULTS.firstByteTimeoutMs,
     idleTimeoutMs: msFromDuration(message?.idleTimeout) ?? LINK_DEFAULTS.idleTimeoutMs,
     ...(totalTimeoutMs !== undefined && { totalTimeoutMs }),
+    ...(caCertificates !== "" && { caCertificates }),
   };
 }
 
@@ -28,6 +30,7 @@ export function upstreamToProto(upstream: Upstream): UpstreamMessage {
   message.firstByteTimeout = durationFromMs(upstream.firstByteTimeoutMs);
   message.idleTimeout = durationFromMs(upstream.idleTimeoutMs);
   message.totalTimeout = durationFromMs(upstream.totalTimeoutMs);
+  message.caCertificates = upstream.caCertificates ?? "";
   return message;
 }
 

@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import type { Issuer as IssuerMessage } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
 import { readStaticKeys } from "../../jwt/static-keys.ts";
 import type { Principal } from "../../model/api-key.ts";
@@ -11,6 +10,7 @@ import type { Tx } from "../../store/database.ts";
 import { keepIssuers } from "../../store/issuers.ts";
 import { getLink, linksOfIssuer } from "../../store/links.ts";
 import { getSecret, keepSecrets } from "../../store/secrets.ts";
+import { caProblem } from "../ca-certificates.ts";
 import type { Deps } from "../deps.ts";
 import { hmacProblem } from "../hmac-check.ts";
 import { issuerOf } from "../issuer-row.ts";
@@ -31,20 +31,9 @@ function staticKeyViolations({ keys, algorithms }: Issuer): FieldViolation[] {
   return read !== undefined && "problem" in read ? [{ field: "issuer.static_keys", description: read.problem }] : [];
 }
 
-/** An authority that cannot be read would stop every fetch of keys, and say so only then. */
 function caViolations({ caCertificates = "" }: Issuer): FieldViolation[] {
-  if (caCertificates === "") return [];
-  const blocks = caCertificates.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  const isReadable = blocks.length > 0 && blocks.every(isCertificate);
-  return isReadable ? [] : [{ field: "issuer.ca_certificates", description: "must be certificates in PEM" }];
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).publicKey !== undefined;
-  } catch {
-    return false;
-  }
+  const problem = caCertificates === "" ? undefined : caProblem(caCertificates);
+  return problem === undefined ? [] : [{ field: "issuer.ca_certificates", description: problem }];
 }
 
 /** An HMAC secret that can be guessed lets anyone sign as any user (S12). */

@@ -6,6 +6,7 @@ import { checkLink } from "../../policy/link-check.ts";
 import type { Tx } from "../../store/database.ts";
 import { keepIssuers } from "../../store/issuers.ts";
 import { keepSecrets } from "../../store/secrets.ts";
+import { caProblem } from "../ca-certificates.ts";
 import { issuerOf } from "../issuer-row.ts";
 
 /**
@@ -23,6 +24,7 @@ export async function requireSound(tx: Tx, project: string, link: Link): Promise
         : [{ field: `link.injections[${index}].secret`, description: "names no secret of the project" }],
     ),
     ...checkLink(link, { issuers }),
+    ...caViolations(link),
   ];
   if (violations.length > 0) throw invalidFields(violations);
 }
@@ -47,3 +49,8 @@ export function requirePrivateAllowed(principal: Principal, next: Link, current:
 }
 
 const ids = (names: readonly string[]): string[] => names.map(idOf);
+
+function caViolations({ upstream: { caCertificates = "" } }: Link): FieldViolation[] {
+  const problem = caCertificates === "" ? undefined : caProblem(caCertificates);
+  return problem === undefined ? [] : [{ field: "link.upstream.ca_certificates", description: problem }];
+}

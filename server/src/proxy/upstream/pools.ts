@@ -9,7 +9,7 @@ export interface UpstreamTarget extends UpstreamOrigin {
 /** A link without `allow_private` must not ride on the connection of one that has it: the key holds all that matters. */
 export const upstreamTarget = (origin: UpstreamOrigin): UpstreamTarget => ({
   ...origin,
-  key: `${origin.origin} ${origin.allowPrivate} ${origin.connectTimeoutMs}`,
+  key: `${origin.origin} ${origin.allowPrivate} ${origin.connectTimeoutMs} ${origin.caCertificates ?? ""}`,
 });
 
 /** The pools of all upstreams, by target. */
