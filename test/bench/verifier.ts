@@ -38,6 +38,8 @@ const byConduit: Verify = async (token) => {
     authorizations: [`Bearer ${token}`],
     origin: undefined,
     clientAddress: "127.0.0.1",
+    cookies: [],
+    fetchSites: [],
   };
   const verdict = await judgeUserToken({ link, request, app: { linkToken: undefined } }, clock);
   if (verdict instanceof Refusal) throw new Error(verdict.code);

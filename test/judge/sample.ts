@@ -138,6 +138,8 @@ export const sampleRequest = (change: Partial<JudgedRequest> = {}): JudgedReques
   authorizations: [],
   origin: undefined,
   clientAddress: "192.0.2.7",
+  cookies: [],
+  fetchSites: [],
   ...change,
 });
 

@@ -19,6 +19,10 @@ export interface JudgedRequest {
   readonly origin: string | undefined;
   /** IP address. */
   readonly clientAddress: string;
+  /** Values of the `Cookie` lines. */
+  readonly cookies: readonly string[];
+  /** Values of the `Sec-Fetch-Site` lines. */
+  readonly fetchSites: readonly string[];
 }
 
 /** What stage 4 begins with. Each stage adds a field of its own, so that a wrong order does not compile. */

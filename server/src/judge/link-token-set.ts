@@ -31,6 +31,11 @@ export class LinkTokenSet {
     this.#byText.set(text, found);
     return found;
   }
+
+  /** Whether a token of the link is bound to this origin, among others. */
+  listsOrigin(origin: string): boolean {
+    return this.#tokens.some(({ token }) => token.allowedOrigins.includes(origin));
+  }
 }
 
 const networksOf = ({ allowedAddresses }: LinkToken): readonly Network[] =>

@@ -1,47 +1,51 @@
 import type { Clock } from "../clock.ts";
-import { claimInvalid, claimMissing, JWT_ERRORS, malformed, TokenFault } from "../jwt/token-fault.ts";
+import { claimInvalid, claimMissing, JWT_ERRORS, TokenFault } from "../jwt/token-fault.ts";
 import { type VerifiedToken, verifyToken } from "../jwt/verify.ts";
 import type { Claims } from "../model/claims.ts";
 import { judgeCondition, readClaim, wordsOf } from "../policy/claims.ts";
 import type { JudgedLink } from "./judged-link.ts";
 import type { Routed, User, WithApp, WithUser } from "./judged-request.ts";
+import { queryWithoutToken, readPresentedToken } from "./presented-token.ts";
 import { Refusal, refuseToken } from "./refusal.ts";
+import type { RefusedTokens } from "./refused-tokens.ts";
 
 /**
  * Stage 5: which person calls (contract.md 2, 3). The answer is there at once when the token was verified before, else a
- * promise.
+ * promise. The values of later stages have the request's query without the token, if it stood there.
+ * @param refused refusals of a moment ago, to be used and added to; absent = every token is verified
  */
 export function judgeUserToken<R extends Routed & WithApp>(
   routed: R,
   clock: Clock,
+  refused?: RefusedTokens,
 ): (R & WithUser) | Refusal | Promise<(R & WithUser) | Refusal> {
-  const { link, request } = routed;
+  const { link } = routed;
   const mode = link.link.userTokenMode;
-  if (mode === "OFF") return { ...routed, user: undefined };
-  const text = readBearer(request.authorizations);
-  if (text instanceof Refusal) return text;
-  if (text === undefined) return mode === "REQUIRED" ? missingToken() : { ...routed, user: undefined };
+  if (mode === "OFF") return withUser(routed, undefined, queryWithoutToken(routed));
+  const presented = readPresentedToken(routed);
+  if (presented instanceof Refusal) return presented;
+  const { text, query } = presented;
+  if (text === undefined) return mode === "REQUIRED" ? missingToken() : withUser(routed, undefined, query);
   const known = link.verifiedTokens.get(text, clock.now());
-  if (known !== undefined) return { ...routed, user: userOf(known) };
-  return verifyUnseen(link, text, clock).then((user) => (user instanceof Refusal ? user : { ...routed, user }));
+  if (known !== undefined) return withUser(routed, userOf(known), query);
+  const refusedBefore = refused?.get(link, text, clock.monotonic());
+  if (refusedBefore !== undefined) return refusedBefore;
+  return verifyUnseen(link, text, clock).then((user) => {
+    if (!(user instanceof Refusal)) return withUser(routed, user, query);
+    refused?.add(link, text, user, clock.monotonic());
+    return user;
+  });
+}
+
+function withUser<R extends Routed>(routed: R, user: User | undefined, query: string): R & WithUser {
+  const { request } = routed;
+  // What was judged is what is sent: the token is no longer part of the query.
+  return query === request.query ? { ...routed, user } : { ...routed, user, request: { ...request, query } };
 }
 
 /** `token_missing`, for a request that needs a user's token and has none. */
 export const missingToken = (): Refusal =>
   new Refusal("token_missing", { jwtError: JWT_ERRORS.missing, challenge: { realm: "user" } });
-
-/** RFC 9110 11.1: the scheme's case says nothing; RFC 6750 2.1. */
-const BEARER = /^bearer[ \t]+(\S+)$/i;
-
-/** The one token in the `Authorization` lines; undefined = there are none. */
-function readBearer(values: readonly string[]): string | undefined | Refusal {
-  if (values.length === 0) return undefined;
-  const texts = new Set(values.map((value) => BEARER.exec(value.trim())?.[1]));
-  // Two tokens: whichever is judged, the upstream or a log might read the other.
-  if (texts.size > 1) return new Refusal("token_ambiguous");
-  const [text] = texts;
-  return text ?? refuseToken(malformed("Send the user's token as Authorization: Bearer <JWT>"));
-}
 
 async function verifyUnseen(link: JudgedLink, text: string, clock: Clock): Promise<User | Refusal> {
   const token = await verifyToken(text, link.verifyPolicy, clock);

@@ -18,7 +18,7 @@ type Judged = WithLink & WithUser & WithRule & WithLimits;
  */
 export function attach<R extends Judged>(limited: R, pseudonym: string): (R & WithOutgoing) | Refusal {
   const { accepted, served, request, forward } = limited;
-  const { incoming, head, target, bodyLength, handshake } = accepted;
+  const { incoming, head, bodyLength, handshake } = accepted;
   const { attach: plan, judged } = served;
   if (head.via.some((value) => value.includes(pseudonym))) return new Refusal("loop_detected");
   if (plan.ownQueryNames.size > 0) checkQuery(request.query, plan.ownQueryNames);
@@ -29,12 +29,18 @@ export function attach<R extends Judged>(limited: R, pseudonym: string): (R & Wi
     if (refusal !== undefined) return refusal;
   }
   addOwn(headerLines, limited, pseudonym);
-  const path = `${plan.basePath}${forward.path}${plan.credential.addQuery(target.query)}`;
+  const path = `${plan.basePath}${forward.path}${plan.credential.addQuery(sentQuery(limited))}`;
   const body = bodyLength === 0 ? undefined : incoming.body.open(judged.link.requestBodyMaxBytes);
   return {
     ...limited,
     outgoing: { method: incoming.method, path, headerLines, body, isUpgrade: handshake !== undefined },
   };
+}
+
+/** As received, to the byte; without the user token where that may stand in the query. */
+function sentQuery({ accepted, link, request }: Judged): string {
+  if (link.link.userTokenQuery === undefined) return accepted.target.query;
+  return request.query === "" ? "" : `?${request.query}`;
 }
 
 /** The client's header lines that pass. */

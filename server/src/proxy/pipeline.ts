@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { Refusal } from "../judge/refusal.ts";
+import { RefusedTokens } from "../judge/refused-tokens.ts";
 import type { Log } from "../log.ts";
 import type { Random } from "../random.ts";
 import { accept } from "./accept.ts";
@@ -52,12 +53,13 @@ export interface PipelineParts {
 
 /** The proxy: from a request to its one answer, recorded once (design.md 8). */
 export function createPipeline(parts: PipelineParts): Serve {
+  const refusedTokens = new RefusedTokens();
   return async (request, sink) => {
     const progress = beginProgress(parts.random.uuid(), request, sink, parts.clock);
     parts.recorders.metrics.began();
     let end = NOTHING_SENT;
     try {
-      end = await serve(progress, parts);
+      end = await serve(progress, parts, refusedTokens);
     } catch (cause) {
       progress.upstream?.abort();
       end = await refuse(progress, refusalOf(cause, progress, parts.log));
@@ -68,7 +70,7 @@ export function createPipeline(parts: PipelineParts): Serve {
 }
 
 /** The stages in their order; the first that refuses answers. */
-async function serve(progress: Progress, parts: PipelineParts): Promise<AnswerEnd> {
+async function serve(progress: Progress, parts: PipelineParts, refusedTokens: RefusedTokens): Promise<AnswerEnd> {
   const { clock, config } = parts;
   const accepted = accept(progress.request, progress.requestId, parts.clientAddress);
   progress.accepted = accepted;
@@ -81,7 +83,7 @@ async function serve(progress: Progress, parts: PipelineParts): Promise<AnswerEn
   if (crossOrigin.cors.preflight !== undefined) return await sendPreflight(progress, crossOrigin.cors.preflight);
   const fromApp = linkToken(crossOrigin, clock);
   if (fromApp instanceof Refusal) return await refuse(progress, fromApp);
-  const verdict = userToken(fromApp, clock);
+  const verdict = userToken(fromApp, clock, refusedTokens);
   const fromUser = verdict instanceof Promise ? await verdict : verdict;
   if (fromUser instanceof Refusal) return await refuse(progress, fromUser);
   progress.user = fromUser.user;

@@ -23,6 +23,8 @@ export interface RequestHead {
   readonly linkToken: readonly string[];
   readonly debugJwt: readonly string[];
   readonly origin: readonly string[];
+  readonly cookie: readonly string[];
+  readonly fetchSite: readonly string[];
   readonly via: readonly string[];
   readonly forwardedFor: readonly string[];
   readonly requestedMethod: readonly string[];
@@ -46,6 +48,8 @@ const PICKED = new Map<string, Picked>([
   ["x-access-token", "linkToken"],
   ["x-debug-jwt", "debugJwt"],
   ["origin", "origin"],
+  ["cookie", "cookie"],
+  ["sec-fetch-site", "fetchSite"],
   ["via", "via"],
   ["x-forwarded-for", "forwardedFor"],
   ["access-control-request-method", "requestedMethod"],
@@ -68,6 +72,8 @@ const EMPTY: Omit<RequestHead, "names"> = {
   linkToken: NONE,
   debugJwt: NONE,
   origin: NONE,
+  cookie: NONE,
+  fetchSite: NONE,
   via: NONE,
   forwardedFor: NONE,
   requestedMethod: NONE,

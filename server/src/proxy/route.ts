@@ -44,6 +44,8 @@ function judgedRequest({ incoming, target, head, handshake, clientAddress }: Acc
     authorizations: handshake === undefined ? head.authorization : [...head.authorization, ...bearersOf(handshake)],
     origin: head.origin[0],
     clientAddress,
+    cookies: head.cookie,
+    fetchSites: head.fetchSite,
   };
 }
 
