@@ -10,7 +10,7 @@ import { RevocationIndex } from "../../policy/revocation.ts";
 const SCOPE = { skipsLinkToken: true, skipsRules: true } as const;
 const REQUEST = {
   ...{ method: "GET", path: "/", query: "" },
-  ...{ accessTokens: [], origin: undefined, clientAddress: "" },
+  ...{ accessTokens: [], cookies: [], fetchSites: [], origin: undefined, clientAddress: "" },
 } as const;
 
 /**

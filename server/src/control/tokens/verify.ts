@@ -40,6 +40,7 @@ function judgedRequest(request: VerifyTokenRequest, token: string): JudgedReques
     authorizations: token === "" ? [] : [`Bearer ${token}`],
     origin: request.origin || undefined,
     clientAddress: request.clientAddress,
+    ...{ cookies: [], fetchSites: [] },
   };
 }
 
