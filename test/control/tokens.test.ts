@@ -1,12 +1,20 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { IssuerService } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
+import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
-import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RESERVED_CLAIMS } from "../../server/src/jwt/mint.ts";
 import type { PlainAnswer } from "../../server/src/model/plain-http.ts";
 import { auditRecords } from "../../server/src/store/schema.ts";
-import { type ControlPlane, failureOf, makeLink, startControlPlane, type TestProject } from "./control-plane.ts";
+import {
+  type ControlPlane,
+  failureOf,
+  makeLink,
+  PLAIN_LINK,
+  startControlPlane,
+  type TestProject,
+} from "./control-plane.ts";
 
 const parent = "projects/demo";
 const iss = "https://control.example/p/demo";
@@ -69,6 +77,30 @@ describe("a minted token", () => {
       expect((await failureOf(mint({ lifetime: { seconds } }))).fields).toEqual(["lifetime"]);
   });
 
+  it("fits into a header line of 8 KiB, to the byte; the refusal says size and limit", async () => {
+    const lineOf = (token: string) => "Authorization: Bearer ".length + token.length;
+    const fill = (length: number) => ({ claims: { text: "x".repeat(length) } });
+    let length = 5_650;
+    while (lineOf((await mint(fill(length))).accessToken) < 8_190) length += 3;
+    const failure = await failureOf(mint(fill(length + 3)));
+    expect(failure.fields).toEqual(["claims"]);
+    expect(failure.message).toMatch(/header line would be 819[3-9] bytes long and may be 8192/);
+  });
+
+  it("fits into the cookie of a link that takes one from there", async () => {
+    const cookieLink = { ...PLAIN_LINK, issuers: [`${parent}/issuers/built-in`], userTokenCookie: "session" };
+    await plane.client(LinkService).createLink({ parent, linkId: "with-cookie", link: cookieLink });
+    const links = ["projects/demo/links/with-cookie"];
+    expect((await mint({ links })).accessToken).toMatch(/^eyJ/);
+    const claims = { text: "x".repeat(3_000) };
+    const failure = await failureOf(mint({ links, claims }));
+    expect(failure.fields).toEqual(["claims"]);
+    expect(failure.message).toMatch(
+      /cookie for projects.demo.links.with-cookie would be \d{4} bytes long and may be 4096/,
+    );
+    expect((await mint({ claims })).accessToken).toMatch(/^eyJ/);
+  });
+
   it("has an id of its own, also on a retry", async () => {
     expect((await mint()).tokenId).not.toBe((await mint()).tokenId);
   });
@@ -102,6 +134,41 @@ describe("a minted token", () => {
   it("is not minted by a viewer", async () => {
     const call = tokens(project.keys.viewer).mintToken({ parent, subject: "u", links: [link] });
     expect((await failureOf(call)).code).toBe("PermissionDenied");
+  });
+});
+
+describe("a batch", () => {
+  const batch = (...requests: object[]) =>
+    tokens().batchMintTokens({
+      parent,
+      requests: requests.map((more) => ({ parent, subject: "user-1", links: [link], ...more })),
+    });
+
+  it("mints each token in its order, with an id and an audit record of its own", async () => {
+    const { tokens: minted } = await batch({ subject: "a" }, { subject: "b", lifetime: { seconds: 60n } });
+    expect(minted.map(({ accessToken }) => decodeJwt(accessToken).sub)).toEqual(["a", "b"]);
+    expect(minted.map(({ expiresIn }) => expiresIn)).toEqual([900n, 60n]);
+    const records = await plane.store.read((reader) => reader.select().from(auditRecords));
+    for (const { tokenId } of minted)
+      expect(records.filter(({ details }) => details.token_id === tokenId)).toHaveLength(1);
+  });
+
+  it.each<[string, object]>([
+    ["requests[1].links[0]", { links: ["projects/demo/links/none"] }],
+    ["requests[1].subject", { subject: "" }],
+    ["requests[1].claims.iss", { claims: { iss: "x" } }],
+    ["requests[1].claims", { claims: { text: "x".repeat(8192) } }],
+    ["requests[1].parent", { parent: "projects/other", links: ["projects/other/links/foreign"] }],
+  ])("mints nothing when %s is wrong", async (field, more) => {
+    expect((await failureOf(batch({ subject: "all-or-none" }, more))).fields).toContain(field);
+    const records = await plane.store.read((reader) => reader.select().from(auditRecords));
+    expect(records.filter(({ details }) => details.subject === "all-or-none")).toEqual([]);
+  });
+
+  it("holds 1-100 tokens", async () => {
+    expect((await batch(...Array.from({ length: 100 }, () => ({})))).tokens).toHaveLength(100);
+    for (const length of [0, 101])
+      expect((await failureOf(batch(...Array.from({ length }, () => ({}))))).fields).toEqual(["requests"]);
   });
 });
 

@@ -4,7 +4,7 @@ import { type FieldViolation, invalidFields } from "../model/errors.ts";
 import { idOf, projectName, projectOf } from "../model/resource-name.ts";
 import { recordAudit } from "../store/audit.ts";
 import type { Reader } from "../store/database.ts";
-import { getLink } from "../store/links.ts";
+import { getLink, type LinkRow } from "../store/links.ts";
 import { getProject } from "../store/projects.ts";
 import { type AuditedCall, auditOf } from "./audit-of.ts";
 import { principalOf } from "./call.ts";
@@ -14,8 +14,10 @@ import type { Signers } from "./signing-keys.ts";
 
 /** Of a token that nobody says it of (contract.md 8). The most is the proto's to check. */
 export const LIFETIME_DEFAULT_MS = 15 * 60 * 1000;
-/** Of the whole token: servers commonly take 8 KiB of header, and a token is one line of it. */
-const TOKEN_MAX_BYTES = 8 * 1024;
+/** Servers commonly take 8 KiB of header lines. */
+const HEADER_MAX_BYTES = 8 * 1024;
+/** Name and value; browsers drop longer ones without a word (RFC 6265 6.1). */
+const COOKIE_MAX_BYTES = 4_096;
 
 /** An access token that is wanted. */
 export interface WantedToken {
@@ -54,28 +56,25 @@ export interface IssuingCall {
 
 /**
  * The one way access tokens are made for callers: all of them are signed and written into the audit trail, or none is.
- * @throws ConduitError `field_invalid` naming links that are not the project's, and tokens too long for a header
+ * @throws ConduitError `field_invalid` naming links that are not the project's, and tokens too long for a header or cookie
  */
 export async function issueTokens(
   { deps, signers, call }: IssuingCall,
   project: string,
   wanted: readonly WantedToken[],
 ): Promise<IssuedToken[]> {
-  const issuer = await deps.store.read(async (reader) => {
+  const { issuer, links } = await deps.store.read(async (reader) => {
     const row = found(await getProject(reader, project));
-    await requireLinks(reader, project, wanted);
-    return row.issuer;
+    return { issuer: row.issuer, links: await readLinks(reader, project, wanted) };
   });
   const key = await signers.activeKey(project);
   const shared = { issuer, clientId: idOf(principalOf(call).apiKey), issuedAtMs: deps.clock.now() };
   const issued = await Promise.all(wanted.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
+  for (const [index, token] of wanted.entries()) requireSendable(issued[index]?.accessToken ?? "", token, links);
   const events = issued.map(({ tokenId }, index) => {
-    const { subject = "", links = [] } = wanted[index] ?? {};
-    return auditOf(call, projectName(project), shared.issuedAtMs, {
-      subject,
-      token_id: tokenId,
-      links: links.join(" "),
-    });
+    const { subject = "", links: names = [] } = wanted[index] ?? {};
+    const details = { subject, token_id: tokenId, links: names.join(" ") };
+    return auditOf(call, projectName(project), shared.issuedAtMs, details);
   });
   await deps.store.transaction((tx) => recordAudit(tx, ...events));
   return issued;
@@ -86,34 +85,51 @@ type SigningContext = Pick<Parameters<typeof mintAccessToken>[1], "issuer" | "cl
 async function sign(
   key: Parameters<typeof mintAccessToken>[0],
   context: SigningContext,
-  { links, lifetimeMs = LIFETIME_DEFAULT_MS, field = "", ...content }: WantedToken,
+  wanted: WantedToken,
 ): Promise<IssuedToken> {
-  const minted = await mintAccessToken(key, { ...context, ...content, audiences: links, lifetimeMs });
-  requireSendable(minted.token, field);
-  const { token: accessToken, expireTimeMs } = minted;
+  const { links: audiences, lifetimeMs = LIFETIME_DEFAULT_MS, field: _field, ...content } = wanted;
+  const { token: accessToken, expireTimeMs } = await mintAccessToken(key, {
+    ...{ ...context, ...content },
+    ...{ audiences, lifetimeMs },
+  });
   // As the token says it: whole seconds.
   const issuedAtMs = Math.floor(context.issuedAtMs / 1000) * 1000;
   return { accessToken, tokenId: context.tokenId, lifetimeMs: expireTimeMs - issuedAtMs, expireTimeMs };
 }
 
-/** Throws `field_invalid` naming each link that is not one of the project: a token for it would be good for nothing. */
-async function requireLinks(reader: Reader, project: string, wanted: readonly WantedToken[]): Promise<void> {
+/**
+ * The links that are wanted, by name. Throws `field_invalid` naming each that is not one of the project: a token for it
+ * would be good for nothing.
+ */
+async function readLinks(reader: Reader, project: string, wanted: readonly WantedToken[]): Promise<Links> {
+  const known = new Map<string, LinkRow | undefined>();
   const violations: FieldViolation[] = [];
-  const known = new Map<string, boolean>();
   for (const { links, field = "" } of wanted) {
     for (const [index, name] of links.entries()) {
-      const isKnown =
-        known.get(name) ?? (projectOf(name) === project && (await getLink(reader, project, idOf(name))) !== undefined);
-      known.set(name, isKnown);
-      if (!isKnown) violations.push({ field: `${field}links[${index}]`, description: "names no link of the project" });
+      if (!known.has(name))
+        known.set(name, projectOf(name) === project ? await getLink(reader, project, idOf(name)) : undefined);
+      if (known.get(name) === undefined)
+        violations.push({ field: `${field}links[${index}]`, description: "names no link of the project" });
     }
   }
   if (violations.length > 0) throw invalidFields(violations);
+  return known;
 }
 
-/** Throws `field_invalid`: what it carries is too much for a header. */
-function requireSendable(token: string, field: string): void {
-  if (token.length <= TOKEN_MAX_BYTES) return;
-  const description = `the token would be ${token.length} bytes long and servers take ${TOKEN_MAX_BYTES} in a header: leave claims out`;
-  throw invalidFields([{ field: `${field}claims`, description }]);
+type Links = ReadonlyMap<string, LinkRow | undefined>;
+
+const HEADER = "Authorization: Bearer ";
+
+/** Throws `field_invalid` with size and limit: the token would get lost on its way, in a header or in a link's cookie. */
+function requireSendable(token: string, wanted: WantedToken, links: Links): void {
+  const field = `${wanted.field ?? ""}claims`;
+  const refuse = (what: string, bytes: number, max: number) =>
+    invalidFields([{ field, description: `${what} would be ${bytes} bytes long and may be ${max}: leave claims out` }]);
+  const headerBytes = HEADER.length + token.length;
+  if (headerBytes > HEADER_MAX_BYTES) throw refuse("the token's header line", headerBytes, HEADER_MAX_BYTES);
+  for (const name of wanted.links) {
+    const cookie = links.get(name)?.spec.userTokenCookie;
+    const cookieBytes = cookie === undefined ? 0 : `${cookie}=${token}`.length;
+    if (cookieBytes > COOKIE_MAX_BYTES) throw refuse(`the cookie for ${name}`, cookieBytes, COOKIE_MAX_BYTES);
+  }
 }

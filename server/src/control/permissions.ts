@@ -75,6 +75,7 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.ApiKeyService/DeleteApiKey": inProjectOrInstallation("owner", "name"),
 
   "conduit.v1.TokenService/MintToken": inProject("minter", "parent"),
+  "conduit.v1.TokenService/BatchMintTokens": inProject("minter", "parent"),
   "conduit.v1.TokenService/VerifyToken": inProject("viewer", "link"),
   "conduit.v1.TokenService/ExchangeToken": inProject("minter", "parent"),
   "conduit.v1.TokenService/IntrospectToken": inProject("minter", "parent"),
