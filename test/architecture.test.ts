@@ -150,7 +150,7 @@ const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["control/proxies/service.ts", "a new join token or credential is shown once"],
   ["control/secret-values.ts", "a new value is sealed for the database"],
   ["control/signing-keys.ts", "a new private key is sealed for the database"],
-  ["jwt/mint.ts", "the private key that signs"],
+  ["jwt/signing-key.ts", "the private key that signs, or is imported"],
   ["jwt/trust.ts", "the HMAC key that verifies"],
   ["proxy/config/control-client.ts", "the proxy's credential goes into its calls"],
   ["proxy/config/join.ts", "the join token is sent, once"],

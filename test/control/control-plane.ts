@@ -28,8 +28,8 @@ import type { FetchJson } from "../../server/src/outbound/capped-fetch.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { createKeyring } from "../../server/src/sealing/keyring.ts";
 import { parseMasterKeys } from "../../server/src/sealing/master-keys.ts";
-import { openStore } from "../../server/src/store/open.ts";
 import type { Store } from "../../server/src/store/store.ts";
+import { openTestStore } from "../support/store.ts";
 
 export const START_MS = Date.UTC(2026, 10, 25, 12);
 export const PUBLIC_URL = "https://control.example";
@@ -87,12 +87,13 @@ export interface TestProject {
   readonly keys: Readonly<Record<"viewer" | "minter" | "editor" | "owner", string>>;
 }
 
-export async function startControlPlane(): Promise<ControlPlane> {
+/** @param kind PostgreSQL for what must hold when several do it at once: PGlite runs one transaction after the other */
+export async function startControlPlane(kind: Store["kind"] = "pglite"): Promise<ControlPlane> {
   const clock = fakeClock();
   const random = systemRandom;
   const lines: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void lines.push(line) });
-  const store = await openStore({ kind: "pglite", memory: true }, { clock, random });
+  const store = await openTestStore(kind);
   const masterKey = new SecretText(Buffer.from(random.bytes(32)).toString("base64"));
   const keyring = createKeyring(parseMasterKeys(masterKey), random);
   const fleet = await openFleet(store, { keyring, clock, random, version: "0.0.0-test" });

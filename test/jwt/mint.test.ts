@@ -3,13 +3,11 @@ import { decodeJwt, decodeProtectedHeader } from "jose";
 import { describe, expect, test } from "vitest";
 import {
   type AccessTokenContent,
-  generateSigningKey,
-  importSigningKey,
-  jwksText,
   mintAccessToken,
   RESERVED_CLAIMS,
   signWithSecret,
 } from "../../server/src/jwt/mint.ts";
+import { generateSigningKey, importSigningKey, jwksText } from "../../server/src/jwt/signing-key.ts";
 import { TokenFault } from "../../server/src/jwt/token-fault.ts";
 import { verifyToken } from "../../server/src/jwt/verify.ts";
 import { fakeClock, NOW_MS, NOW_S, SECRET, trust } from "../judge/sample.ts";

@@ -113,6 +113,8 @@ export const signingKeyRow = (project: string, state: "ACTIVE" | "RETIRED" = "AC
   createTime: TIME,
   activateTime: TIME,
   retireTime: null,
+  scheduledActivateTime: null,
+  publishedSequence: null,
 });
 
 export const apiKeyRow = (project: string | null, id = unique("key")) => ({

@@ -8,6 +8,7 @@ import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_serv
 import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_pb";
 import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { SecretService } from "@conduit-link/proto/conduit/v1/secret_service_pb";
+import { SigningKeyService } from "@conduit-link/proto/conduit/v1/signing_key_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { UsageService } from "@conduit-link/proto/conduit/v1/usage_service_pb";
 import { createRouterTransport, type Interceptor, type ServiceImpl, type Transport } from "@connectrpc/connect";
@@ -39,6 +40,8 @@ import { projectService } from "./projects/service.ts";
 import { proxyService } from "./proxies/service.ts";
 import { createProxyStatuses, type ProxyStatuses } from "./proxy-status.ts";
 import { secretService } from "./secrets/service.ts";
+import { rotateDueKeys } from "./signing-keys/rotation-job.ts";
+import { signingKeyService } from "./signing-keys/service.ts";
 import { createSigners } from "./signing-keys.ts";
 import { tokenService } from "./tokens/service.ts";
 import { usageService } from "./usage/service.ts";
@@ -85,7 +88,10 @@ export interface Control {
   transportAs(principal: Principal): Transport;
   /** Writes what is still in memory (the proxies' status); it does so by itself about every second. */
   flush(): Promise<void>;
-  /** Takes away what has expired; to be called about once a minute. Rejects when the database cannot be reached. */
+  /**
+   * Takes away what has expired and rotates signing keys that are due; to be called about once a minute. Rejects when the
+   * database cannot be reached.
+   */
   sweep(): Promise<void>;
 }
 
@@ -108,7 +114,10 @@ export function createControl(options: ControlOptions): Control {
     oauthRoutes: createOAuthRoutes({ store, api: inProcess(services, interceptors), authenticator, log }),
     transportAs: (principal) => inProcess(services, createInterceptors(trustedAuthenticator(principal), log, random)),
     flush: () => statuses.flush(),
-    sweep: () => sweepDebugKeys(deps),
+    async sweep() {
+      await sweepDebugKeys(deps);
+      await rotateDueKeys(deps);
+    },
   };
 }
 
@@ -150,6 +159,7 @@ function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): Contro
     mount(SecretService, secretService(deps)),
     mount(IssuerService, issuerService(deps, statuses)),
     mount(ApiKeyService, apiKeyService(deps)),
+    mount(SigningKeyService, signingKeyService(deps)),
     mount(TokenService, tokenService(deps, createSigners(deps))),
     mount(ProxyService, proxyService(deps, { statuses, isConnected })),
     mount(ConfigService, configService(deps, hub, statuses)),

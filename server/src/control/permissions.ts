@@ -74,8 +74,14 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.ApiKeyService/UpdateApiKey": inProjectOrInstallation("owner", "api_key.name"),
   "conduit.v1.ApiKeyService/DeleteApiKey": inProjectOrInstallation("owner", "name"),
 
+  "conduit.v1.SigningKeyService/CreateSigningKey": inProject("owner", "parent"),
+  "conduit.v1.SigningKeyService/GetSigningKey": inProject("viewer", "name"),
+  "conduit.v1.SigningKeyService/ListSigningKeys": inProject("viewer", "parent"),
+  "conduit.v1.SigningKeyService/RotateSigningKey": inProject("owner", "parent"),
+  "conduit.v1.SigningKeyService/ActivateSigningKey": inProject("owner", "name"),
+  "conduit.v1.SigningKeyService/RevokeSigningKey": inProject("owner", "name"),
+
   "conduit.v1.TokenService/MintToken": inProject("minter", "parent"),
-  "conduit.v1.TokenService/BatchMintTokens": inProject("minter", "parent"),
   "conduit.v1.TokenService/VerifyToken": inProject("viewer", "link"),
   "conduit.v1.TokenService/ExchangeToken": inProject("minter", "parent"),
   "conduit.v1.TokenService/IntrospectToken": inProject("minter", "parent"),

@@ -9,11 +9,12 @@ const FORMS: Readonly<Record<NamedNoun, string>> = {
   secret: "projects/{project}/secrets/{secret}",
   issuer: "projects/{project}/issuers/{issuer}",
   apiKey: "projects/{project}/apiKeys/{key}, or apiKeys/{key} for an operator's",
+  signingKey: "projects/{project}/signingKeys/{kid}",
   proxy: "proxies/{proxy}",
 };
 
 /** Nouns with two ids in their names. */
-type NounInProject = "link" | "secret" | "issuer" | "apiKey";
+type NounInProject = "link" | "secret" | "issuer" | "apiKey" | "signingKey";
 
 /** Id in a project's name. @throws ConduitError `field_invalid` naming `field` */
 export function readProjectName(name: string, field: string): string {

@@ -1,6 +1,7 @@
-import { generateSigningKey, importSigningKey, jwksText, type SigningKey } from "../jwt/mint.ts";
+import { importSigningKey, jwksText, type SigningKey, type StoredSigningKey } from "../jwt/signing-key.ts";
 import { SecretText } from "../model/secret-text.ts";
-import { PUBLISHED_STATES, type PublicJwk } from "../model/signing-key.ts";
+import { PUBLISHED_STATES, type PublicJwk, type SigningKeyState } from "../model/signing-key.ts";
+import { stateAt } from "../policy/signing-key-life.ts";
 import type { SealedPlace } from "../sealing/envelope.ts";
 import { dataKeyIdOf } from "../sealing/keyring.ts";
 import { type DataKeyRow, getDataKey } from "../store/data-keys.ts";
@@ -8,10 +9,6 @@ import type { Reader } from "../store/database.ts";
 import { activeSigningKey, listSigningKeys, type SigningKeyRow } from "../store/signing-keys.ts";
 import type { Deps } from "./deps.ts";
 
-/** Longest life of an access token (contract.md 8). */
-const TOKEN_LIFETIME_MAX_MS = 24 * 60 * 60 * 1000;
-/** Verifiers' clocks and caches: leeway 60 s, JWKS max-age 300 s. */
-const RETIRING_MARGIN_MS = 360_000;
 /** Imported keys kept; beyond it the oldest is imported again when needed. */
 const IMPORTED_MAX = 1_000;
 
@@ -23,20 +20,27 @@ const placeOf = (project: string, kid: string): SealedPlace => ({
   version: 1,
 });
 
-/** A new key as the row of an issuer's first one, which signs at once: nobody has cached a key set without it. */
-export async function newActiveKey(deps: Deps, dataKey: DataKeyRow, now: Date): Promise<SigningKeyRow> {
-  const { kid, publicJwk, privateJwk } = await generateSigningKey();
+/** A new key as a row in `state`, sealed under the project's data key; an ACTIVE one signs from now on. */
+export function signingKeyRow(
+  deps: Pick<Deps, "keyring">,
+  dataKey: DataKeyRow,
+  { kid, algorithm, publicJwk, privateJwk }: StoredSigningKey,
+  state: "PENDING" | "ACTIVE",
+  now: Date,
+): SigningKeyRow {
   const { project } = dataKey;
   return {
     kid,
     project,
-    algorithm: "ES256",
+    algorithm,
     publicJwk: JSON.parse(publicJwk) as PublicJwk,
     sealedPrivateJwk: deps.keyring.seal(dataKey, Buffer.from(privateJwk.reveal()), placeOf(project, kid)),
-    state: "ACTIVE",
+    state,
     createTime: now,
-    activateTime: now,
+    activateTime: state === "ACTIVE" ? now : null,
     retireTime: null,
+    scheduledActivateTime: null,
+    publishedSequence: null,
   };
 }
 
@@ -46,7 +50,7 @@ export async function newActiveKey(deps: Deps, dataKey: DataKeyRow, now: Date): 
  */
 export async function publishedJwks(reader: Reader, project: string, nowMs: number): Promise<string> {
   const rows = await listSigningKeys(reader, project, PUBLISHED_STATES);
-  return jwksOf(rows.filter((row) => isPublished(row, nowMs)));
+  return jwksOf(rows.filter((row) => PUBLISHED_STATES.includes(stateOf(row, nowMs))));
 }
 
 /** The JWK set of these keys. */
@@ -57,8 +61,9 @@ export const jwksOf = (rows: readonly SigningKeyRow[]): string =>
 const sorted = (jwk: PublicJwk): PublicJwk =>
   Object.fromEntries(Object.entries(jwk).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-const isPublished = ({ retireTime }: SigningKeyRow, nowMs: number): boolean =>
-  retireTime === null || nowMs < retireTime.getTime() + TOKEN_LIFETIME_MAX_MS + RETIRING_MARGIN_MS;
+/** What the clock makes of a row's state. */
+export const stateOf = ({ state, retireTime }: SigningKeyRow, nowMs: number): SigningKeyState =>
+  stateAt({ state, retireTimeMs: retireTime?.getTime() ?? null }, nowMs);
 
 /** Finds the key a project signs with, opened and imported. */
 export interface Signers {
@@ -83,9 +88,12 @@ export function createSigners(deps: Deps): Signers {
   };
 }
 
-async function importRow(deps: Deps, { project, kid, sealedPrivateJwk }: SigningKeyRow): Promise<SigningKey> {
+async function importRow(
+  deps: Deps,
+  { project, kid, algorithm, sealedPrivateJwk }: SigningKeyRow,
+): Promise<SigningKey> {
   const dataKey = await deps.store.read((reader) => getDataKey(reader, dataKeyIdOf(sealedPrivateJwk)));
   if (dataKey === undefined) throw new TypeError("the data key of a signing key is gone");
   const opened = deps.keyring.open(dataKey, sealedPrivateJwk, placeOf(project, kid));
-  return importSigningKey(kid, new SecretText(Buffer.from(opened).toString()));
+  return importSigningKey(kid, new SecretText(Buffer.from(opened).toString()), algorithm);
 }

@@ -1,62 +1,12 @@
-import {
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  importJWK,
-  type JWK,
-  type JWTPayload,
-  SignJWT,
-} from "jose";
+import { type JWTPayload, SignJWT } from "jose";
 import type { Claims } from "../model/claims.ts";
-import { SecretText } from "../model/secret-text.ts";
-import type { VerificationKey } from "./key-source.ts";
-
-/** Algorithm of the built-in issuer. */
-const ALGORITHM = "ES256";
+import type { SigningKey } from "./signing-key.ts";
 
 /** Claims that callers may not set: RFC 9068's own, and those that would make the token an ID token. */
 export const RESERVED_CLAIMS: readonly string[] = [
   ...["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "scope", "roles"],
   ...["nonce", "at_hash", "c_hash", "token_use", "cnf", "act"],
 ];
-
-/** A signing key in the form it is stored: the private half is for sealing. */
-export interface StoredSigningKey {
-  /** RFC 7638 thumbprint. */
-  readonly kid: string;
-  /** Public JWK as JSON text, with `kid`, `alg` and `use`. */
-  readonly publicJwk: string;
-  /** Private JWK as JSON text. */
-  readonly privateJwk: SecretText;
-}
-
-/** A signing key ready for use. */
-export interface SigningKey {
-  readonly kid: string;
-  readonly key: VerificationKey;
-}
-
-/** Generates an ES256 key pair. */
-export async function generateSigningKey(): Promise<StoredSigningKey> {
-  const { publicKey, privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
-  const publicJwk = await exportJWK(publicKey);
-  const kid = await calculateJwkThumbprint(publicJwk, "sha256");
-  return {
-    kid,
-    publicJwk: JSON.stringify({ ...publicJwk, kid, alg: ALGORITHM, use: "sig" }),
-    privateJwk: new SecretText(JSON.stringify(await exportJWK(privateKey))),
-  };
-}
-
-/** Imports a stored key; it can sign and cannot be exported. Throws when the text is no private ES256 key. */
-export async function importSigningKey(kid: string, privateJwk: SecretText): Promise<SigningKey> {
-  const key = await importJWK(JSON.parse(privateJwk.reveal()) as JWK, ALGORITHM, { extractable: false });
-  if (key instanceof Uint8Array || key.type !== "private") throw new TypeError("not a private key");
-  return { kid, key };
-}
-
-/** A JWK set (RFC 7517 5) of stored public keys. */
-export const jwksText = (publicJwks: readonly string[]): string => `{"keys":[${publicJwks.join(",")}]}`;
 
 /** What an access token says (RFC 9068 2.2). Times are milliseconds since the epoch, cut to whole seconds in the token. */
 export interface AccessTokenContent {
@@ -87,7 +37,7 @@ export interface MintedToken {
   readonly expireTimeMs: number;
 }
 
-/** Signs an access token (RFC 9068, ES256). */
+/** Signs an access token (RFC 9068) with the key's algorithm. */
 export async function mintAccessToken(key: SigningKey, content: AccessTokenContent): Promise<MintedToken> {
   const reserved = Object.keys(content.claims).find((name) => RESERVED_CLAIMS.includes(name));
   if (reserved !== undefined) throw new TypeError(`claims must not hold ${reserved}`);
@@ -107,7 +57,7 @@ export async function mintAccessToken(key: SigningKey, content: AccessTokenConte
     ...(content.session !== undefined && { sid: content.session }),
     ...(content.actor !== undefined && { act: content.actor }),
   };
-  const header = { alg: ALGORITHM, typ: "at+jwt", kid: key.kid };
+  const header = { alg: key.algorithm, typ: "at+jwt", kid: key.kid };
   return { token: await new SignJWT(payload).setProtectedHeader(header).sign(key.key), expireTimeMs: exp * 1000 };
 }
 

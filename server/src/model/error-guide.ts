@@ -174,5 +174,9 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorGuide>> = {
   store_unavailable: guide("The database cannot be reached; nothing was changed", "Try again; look at the database"),
   deadline_exceeded: guide("The call took longer than its deadline", "Try again with a longer deadline"),
   call_too_large: guide("The message is larger than 1 MiB", "Send less in one call"),
+  precondition_unmet: guide(
+    "A condition for the change does not hold yet; `metadata.condition` names it",
+    "Wait until it holds and try again",
+  ),
   internal: guide("A fault of ours", "Report it with the request id, which joins it to the log"),
 };

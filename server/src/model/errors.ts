@@ -231,6 +231,12 @@ export const ERRORS = {
     "request_id was used with another request: make a new one",
   ),
   resource_in_use: kind(409, "failed_precondition", "In use", "Other resources still use this one: change them first"),
+  precondition_unmet: kind(
+    409,
+    "failed_precondition",
+    "Precondition unmet",
+    "A condition for this change does not hold yet",
+  ),
   join_token_invalid: kind(
     401,
     "unauthenticated",

@@ -1,3 +1,5 @@
+import { BUILT_IN_ALGORITHMS } from "./signing-key.ts";
+
 /** A signer of users' tokens as every part of the server holds it: complete, defaults filled in. */
 export interface Issuer {
   /** `projects/{project}/issuers/{issuer}`. */
@@ -57,7 +59,7 @@ export const FITTING_ALGORITHMS: Record<IssuerKeysKind, readonly SigningAlgorith
   jwks_url: PUBLIC_KEY_ALGORITHMS,
   oidc_discovery: PUBLIC_KEY_ALGORITHMS,
   static_keys: PUBLIC_KEY_ALGORITHMS,
-  built_in: ["ES256"],
+  built_in: BUILT_IN_ALGORITHMS,
 };
 
 const PUBLIC_KEY_DEFAULTS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"] as const;
@@ -68,7 +70,7 @@ export const DEFAULT_ALGORITHMS: Record<IssuerKeysKind, readonly SigningAlgorith
   jwks_url: PUBLIC_KEY_DEFAULTS,
   oidc_discovery: PUBLIC_KEY_DEFAULTS,
   static_keys: PUBLIC_KEY_DEFAULTS,
-  built_in: ["ES256"],
+  built_in: BUILT_IN_ALGORITHMS,
 };
 
 /** Leeways when the configuration names none (contract.md 3). */

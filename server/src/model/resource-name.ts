@@ -8,6 +8,7 @@ const PATTERNS = {
   secret: /^projects\/([^/]+)\/secrets\/([^/]+)$/,
   issuer: /^projects\/([^/]+)\/issuers\/([^/]+)$/,
   apiKey: /^(?:projects\/([^/]+)\/)?apiKeys\/([^/]+)$/,
+  signingKey: /^projects\/([^/]+)\/signingKeys\/([^/]+)$/,
   proxy: /^proxies\/([^/]+)$/,
 } as const;
 
@@ -22,6 +23,8 @@ export const issuerName = (project: string, issuer: string): string => `projects
 /** `project` undefined = a key of the installation (operator). */
 export const apiKeyName = (project: string | undefined, key: string): string =>
   project === undefined ? `apiKeys/${key}` : `projects/${project}/apiKeys/${key}`;
+/** @param kid RFC 7638 thumbprint */
+export const signingKeyName = (project: string, kid: string): string => `projects/${project}/signingKeys/${kid}`;
 export const proxyName = (proxy: string): string => `proxies/${proxy}`;
 
 /** The ids in a name, outermost first; undefined when it is not the name of such a noun. An absent project is "". */

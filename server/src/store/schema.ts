@@ -19,10 +19,10 @@ import {
 import type { Role } from "../model/api-key.ts";
 import type { ConfigResourceKind } from "../model/config-resource.ts";
 import type { DebugKey } from "../model/debug-key.ts";
-import type { Issuer, IssuerKeyStatus, SigningAlgorithm } from "../model/issuer.ts";
+import type { Issuer, IssuerKeyStatus } from "../model/issuer.ts";
 import type { Link } from "../model/link.ts";
 import type { RejectedResource } from "../model/proxy.ts";
-import type { PublicJwk, SigningKeyState } from "../model/signing-key.ts";
+import type { BuiltInAlgorithm, PublicJwk, SigningKeyState } from "../model/signing-key.ts";
 import { bytea, digest256 } from "./column-types.ts";
 
 /** A debug key in its link's row. */
@@ -162,7 +162,7 @@ export const signingKeys = pgTable(
     /** RFC 7638 thumbprint. */
     kid: text("kid").primaryKey(),
     project: projectId(),
-    algorithm: text("algorithm").$type<SigningAlgorithm>().notNull(),
+    algorithm: text("algorithm").$type<BuiltInAlgorithm>().notNull(),
     publicJwk: jsonb("public_jwk").$type<PublicJwk>().notNull(),
     sealedPrivateJwk: bytea("sealed_private_jwk").notNull(),
     state: text("state").$type<SigningKeyState>().notNull(),
@@ -171,6 +171,10 @@ export const signingKeys = pgTable(
     activateTime: time("activate_time"),
     /** When it stopped signing: rotated or revoked; null = it has not. */
     retireTime: time("retire_time"),
+    /** When it begins to sign by itself, at the earliest; null = only when told to. */
+    scheduledActivateTime: time("scheduled_activate_time"),
+    /** A sequence of the configuration that holds it: proxies that have applied it know the key. Null = not noted yet. */
+    publishedSequence: bigint("published_sequence", { mode: "bigint" }),
   },
   (table) => [
     index("signing_keys_project").on(table.project, table.createTime),

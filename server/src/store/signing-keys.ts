@@ -1,8 +1,9 @@
-import { and, asc, eq, inArray } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, lte, notExists, or, type SQL, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { SigningKeyState } from "../model/signing-key.ts";
 import type { Reader, Tx } from "./database.ts";
-import { insertedRow } from "./row-change.ts";
-import { signingKeys } from "./schema.ts";
+import { insertedRow, updatedRow } from "./row-change.ts";
+import { proxies, signingKeys } from "./schema.ts";
 
 /** The private JWK is sealed for {table: "signing_keys", column: "sealed_private_jwk", project, row: kid, version: 1}. */
 export type SigningKeyRow = typeof signingKeys.$inferSelect;
@@ -19,6 +20,12 @@ export async function activeSigningKey(reader: Reader, project: string): Promise
   return row;
 }
 
+export async function getSigningKey(reader: Reader, project: string, kid: string): Promise<SigningKeyRow | undefined> {
+  const isKey = and(eq(signingKeys.project, project), eq(signingKeys.kid, kid));
+  const [row] = await reader.select().from(signingKeys).where(isKey);
+  return row;
+}
+
 /** Keys of a project in any of these states, oldest first. */
 export function listSigningKeys(
   reader: Reader,
@@ -27,4 +34,85 @@ export function listSigningKeys(
 ): Promise<SigningKeyRow[]> {
   const wanted = and(eq(signingKeys.project, project), inArray(signingKeys.state, [...states]));
   return reader.select().from(signingKeys).where(wanted).orderBy(asc(signingKeys.createTime), asc(signingKeys.kid));
+}
+
+/** Where a page of keys begins: after this one. */
+export type SigningKeyKey = Pick<SigningKeyRow, "createTime" | "kid">;
+
+/** Keys of a project, newest first. */
+export function pageOfSigningKeys(
+  reader: Reader,
+  project: string,
+  after: SigningKeyKey | undefined,
+  limit: number,
+): Promise<SigningKeyRow[]> {
+  const { createTime, kid } = signingKeys;
+  const isLater: SQL | undefined =
+    after && or(lt(createTime, after.createTime), and(eq(createTime, after.createTime), lt(kid, after.kid)));
+  const page = and(eq(signingKeys.project, project), isLater);
+  return reader.select().from(signingKeys).where(page).orderBy(desc(createTime), desc(kid)).limit(limit);
+}
+
+/** What changes in the life of a key. */
+export type SigningKeyChange = Partial<
+  Pick<SigningKeyRow, "state" | "activateTime" | "retireTime" | "scheduledActivateTime">
+>;
+
+/** @throws ConduitError `etag_mismatch` when the key is gone meanwhile */
+export async function changeSigningKey(tx: Tx, kid: string, change: SigningKeyChange): Promise<SigningKeyRow> {
+  return updatedRow(await tx.update(signingKeys).set(change).where(eq(signingKeys.kid, kid)).returning());
+}
+
+/** Notes a sequence of the configuration that holds the key, if none is noted. */
+export async function notePublished(tx: Tx, kid: string, sequence: bigint): Promise<void> {
+  const isUnknown = and(eq(signingKeys.kid, kid), isNull(signingKeys.publishedSequence));
+  await tx.update(signingKeys).set({ publishedSequence: sequence }).where(isUnknown);
+}
+
+/** Moments that make a key due. */
+export interface KeyWorkTimes {
+  readonly now: Date;
+  /** Keys that stopped signing before it leave the key set. */
+  readonly retiredBefore: Date;
+  /** Keys that have signed since before it get a successor. */
+  readonly activeBefore: Date;
+}
+
+/** Projects with a key that is due, at most `limit`. */
+export async function projectsWithKeyWork(reader: Reader, times: KeyWorkTimes, limit: number): Promise<string[]> {
+  const { state, project, retireTime, activateTime, scheduledActivateTime } = signingKeys;
+  const successor = alias(signingKeys, "successor");
+  const isScheduled = and(
+    eq(successor.project, project),
+    eq(successor.state, "PENDING"),
+    isNotNull(successor.scheduledActivateTime),
+  );
+  const hasNoSuccessor = notExists(sql`(select 1 from ${signingKeys} as "successor" where ${isScheduled})`);
+  const due = or(
+    and(eq(state, "RETIRING"), lte(retireTime, times.retiredBefore)),
+    and(eq(state, "PENDING"), lte(scheduledActivateTime, times.now)),
+    and(eq(state, "ACTIVE"), lte(activateTime, times.activeBefore), hasNoSuccessor),
+  );
+  const rows = reader
+    .select({ project })
+    .from(signingKeys)
+    .where(due)
+    .groupBy(project)
+    .orderBy(asc(project))
+    .limit(limit);
+  return (await rows).map((row) => row.project);
+}
+
+/** Proxies that may serve and have not applied `sequence` of `epoch`, by id. @param heardSince older ones count as gone */
+export async function proxiesBehind(
+  reader: Reader,
+  at: { readonly epoch: string; readonly sequence: bigint },
+  heardSince: Date,
+): Promise<string[]> {
+  const isBehind = or(sql`${proxies.appliedEpoch} <> ${at.epoch}`, lt(proxies.appliedSequence, at.sequence));
+  const rows = reader
+    .select({ id: proxies.id })
+    .from(proxies)
+    .where(and(gt(proxies.lastSeenTime, heardSince), isBehind));
+  return (await rows.orderBy(asc(proxies.id))).map(({ id }) => id);
 }

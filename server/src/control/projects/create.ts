@@ -4,6 +4,7 @@ import {
   type Project as ProjectMessage,
 } from "@conduit-link/proto/conduit/v1/project_service_pb";
 import type { Write } from "../../config-log/commit.ts";
+import { generateSigningKey } from "../../jwt/signing-key.ts";
 import { DEFAULT_ALGORITHMS, type Issuer, LEEWAY_DEFAULTS } from "../../model/issuer.ts";
 import { BUILT_IN_ISSUER_ID } from "../../model/project.ts";
 import { idOf, issuerName, projectName } from "../../model/resource-name.ts";
@@ -19,7 +20,7 @@ import { issuerChange } from "../issuer-change.ts";
 import { issuerSpecOf } from "../issuer-row.ts";
 import { newId } from "../new-id.ts";
 import { found } from "../resource-path.ts";
-import { newActiveKey } from "../signing-keys.ts";
+import { signingKeyRow } from "../signing-keys.ts";
 import { projectMessageOf } from "./convert.ts";
 
 /** A project's id has 40 characters at most: it stands in its issuer's URL. */
@@ -36,7 +37,7 @@ export async function createProject(
   const now = new Date(deps.clock.now());
   const dataKey = deps.keyring.createDataKey(id);
   // Made before the transaction, which waits for nothing but the database.
-  const signingKey = await newActiveKey(deps, dataKey, now);
+  const signingKey = signingKeyRow(deps, dataKey, await generateSigningKey(), "ACTIVE", now);
   const issuer = builtInIssuer(id, `${deps.publicUrl()}/p/${id}`);
   const make = async (tx: Tx): Promise<Write<ProjectRow>> => {
     const times = { createTime: now, updateTime: now };
