@@ -77,6 +77,7 @@ async function serve(progress: Progress, parts: PipelineParts, refusedTokens: Re
   const routed = route(accepted, config);
   if (routed instanceof Refusal) return await refuseUnrouted(progress, accepted, routed);
   progress.served = routed.served;
+  if ("refusal" in routed) return await refuseUnrouted(progress, accepted, routed.refusal);
   const crossOrigin = cors(routed);
   if (crossOrigin instanceof Refusal) return await refuse(progress, crossOrigin);
   progress.corsLines = crossOrigin.cors.lines;

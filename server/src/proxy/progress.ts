@@ -92,11 +92,13 @@ function debugOf({ accepted, served, clock }: Progress): DebugAccess {
   return debugAccess(accepted.head.debugJwt, served.judged.link.debug, served.debugKeys, clock.now());
 }
 
-/** Refuses a request without a link, or answers its preflight: else a page could not read why its request was refused. */
+/** Refuses before the stages of a link, or answers the preflight: else a page could not read why its request was refused. */
 export function refuseUnrouted(progress: Progress, accepted: Accepted, refusal: Refusal): Promise<AnswerEnd> {
   const { incoming, head } = accepted;
   const isAsked = isPreflight(incoming.method, head.origin, head.requestedMethod);
-  return isAsked ? sendPreflight(progress, ANY_ORIGIN.preflightLines) : refuse(progress, refusal);
+  const plan = progress.served?.cors ?? ANY_ORIGIN;
+  progress.corsLines = corsLines(plan, head.origin[0]);
+  return isAsked ? sendPreflight(progress, plan.preflightLines) : refuse(progress, refusal);
 }
 
 /** Answers a preflight: 204, whatever the link would say of the request itself. */

@@ -1,8 +1,15 @@
 import type { JudgedRequest } from "../judge/judged-request.ts";
 import { Refusal } from "../judge/refusal.ts";
-import type { ServedConfig } from "./served-link.ts";
+import type { Link } from "../model/link.ts";
+import type { ServedConfig, ServedLink } from "./served-link.ts";
 import type { Accepted, WithLink } from "./stage-values.ts";
 import type { Handshake } from "./websocket/handshake.ts";
+
+/** A refusal of a request whose link is known: it is counted with the link, and its answer says what the link's answers say. */
+export interface RouteRefusal {
+  readonly refusal: Refusal;
+  readonly served: ServedLink;
+}
 
 /** Paths below it are the proxy's own; nothing answers there yet. */
 const RESERVED = "/.conduit";
@@ -11,28 +18,29 @@ const RESERVED = "/.conduit";
  * Stage 2, route: the first path segment is the link's id; the rest is judged and forwarded byte for byte (S13).
  * Refuses with `not_ready`, `link_unknown`, `link_disabled`, `body_too_large`, `not_supported`.
  */
-export function route(accepted: Accepted, config: ServedConfig): WithLink | Refusal {
+export function route(accepted: Accepted, config: ServedConfig): WithLink | RouteRefusal | Refusal {
   if (!config.isReady) return new Refusal("not_ready", { detail: "The proxy has no configuration yet" });
   const { path } = accepted.target;
   const end = path.indexOf("/", 1);
   const served = config.link(end < 0 ? path.slice(1) : path.slice(1, end));
   if (served === undefined) return new Refusal("link_unknown");
   const rest = end < 0 ? "/" : path.slice(end);
-  if (rest === RESERVED || rest.startsWith(`${RESERVED}/`)) {
+  const refusal = refusalOf(accepted, served.judged.link, rest);
+  if (refusal !== undefined) return { refusal, served };
+  return { accepted, served, link: served.judged, request: judgedRequest(accepted, rest) };
+}
+
+function refusalOf({ bodyLength, handshake }: Accepted, link: Link, path: string): Refusal | undefined {
+  if (path === RESERVED || path.startsWith(`${RESERVED}/`)) {
     return new Refusal("link_unknown", { detail: "Paths under /<link-id>/.conduit/ are the proxy's own" });
   }
-  const { link } = served.judged;
   if (link.state === "DISABLED") return new Refusal("link_disabled");
-  if (typeof accepted.bodyLength === "number" && accepted.bodyLength > link.requestBodyMaxBytes) {
-    return new Refusal("body_too_large");
-  }
-  if (accepted.handshake !== undefined && !link.allowWebsocket) {
+  if (typeof bodyLength === "number" && bodyLength > link.requestBodyMaxBytes) return new Refusal("body_too_large");
+  if (handshake !== undefined && !link.allowWebsocket) {
     return new Refusal("not_supported", { detail: "This link does not allow WebSockets" });
   }
-  if (accepted.handshake?.problem !== undefined) {
-    return new Refusal("bad_request", { detail: accepted.handshake.problem });
-  }
-  return { accepted, served, link: served.judged, request: judgedRequest(accepted, rest) };
+  if (handshake?.problem !== undefined) return new Refusal("bad_request", { detail: handshake.problem });
+  return undefined;
 }
 
 function judgedRequest({ incoming, target, head, handshake, clientAddress }: Accepted, path: string): JudgedRequest {
