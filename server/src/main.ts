@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { apiKeyCreate } from "./cli/api-key-create.ts";
 import { explainRequest } from "./cli/explain.ts";
+import { issuerPresets } from "./cli/issuer-presets.ts";
 import { jwtDecode } from "./cli/jwt-decode.ts";
 import { linkDebugKey } from "./cli/link-debug-key.ts";
 import { type Output, processOutput } from "./cli/output.ts";
@@ -63,6 +64,7 @@ function createProgram(output: Output): Command {
   addProxy(program, output);
   addApiKey(program, output);
   addToken(program, output);
+  addIssuer(program, output);
   addLink(program, output);
   addExplain(program, output);
   addJwt(program, output);
@@ -152,6 +154,17 @@ function addApiKey(program: Command, output: Output): void {
       if (flags.local === true) await createLocalApiKey(flags, readEnvironment(), output);
       else await apiKeyCreate(clientSettings(flags.controlUrl, readEnvironment()), flags, output);
     });
+}
+
+function addIssuer(program: Command, output: Output): void {
+  program
+    .command("issuer")
+    .description("signers of users' tokens")
+    .command("presets")
+    .description("what to enter for Auth0, Firebase, Cognito, Okta, Keycloak, Clerk, Supabase, Entra ID and Google")
+    .option("--json", "print JSON", false)
+    .option("--markdown", "print the page of the docs", false)
+    .action((flags) => issuerPresets(flags, output));
 }
 
 function addToken(program: Command, output: Output): void {
