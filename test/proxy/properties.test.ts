@@ -162,4 +162,4 @@ test("a broken request costs its connection and nothing else", async () => {
   for (const packet of upstream.packets) expect(packet).not.toContain(LINK_TOKEN);
   const good = await send(`GET /${LINK_ID}/x HTTP/1.1\r\n${HOST}${credentialLines()}\r\n`);
   expect(statusesOf(good)).toEqual([200]);
-});
+}, 30_000);
