@@ -1,6 +1,6 @@
 // promises.md S13, S15, S16: what the upstream received is what counts.
 import { describe, expect, test } from "vitest";
-import type { ClaimHeader } from "../../server/src/model/link.ts";
+import type { ClaimHeader, Injection } from "../../server/src/model/link.ts";
 import { claimHeaderValue } from "../../server/src/proxy/claim-header-value.ts";
 import { type RecordedRequest, startHttpServer } from "../support/http-server.ts";
 import {
@@ -43,7 +43,7 @@ const CLIENT_NEVER_SENDS = [
   ...["X-Method-Override", "X-Original-URL", "X-API-Key", "Keep-Alive", "TE", "Trailer", "HTTP2-Settings"],
 ];
 
-describe("a client's own copy never passes", () => {
+describe("S15: a client's own copy never passes", () => {
   const spellings: readonly (readonly [string, (name: string) => string])[] = [
     ["as written", (name) => name],
     ["in lower case", (name) => name.toLowerCase()],
@@ -77,7 +77,7 @@ describe("a client's own copy never passes", () => {
   });
 });
 
-test("Connection cannot remove what the proxy adds, and what it lists goes", async () => {
+test("S15: Connection cannot remove what the proxy adds, and what it lists goes", async () => {
   const { seen } = await forwarded("Connection: X-User-ID, x_api_key, X-Mine\r\nX-Mine: 1\r\nX-Yours: 2\r\n");
   expect(seen?.header("x-user-id")).toEqual(["user-1"]);
   expect(seen?.header("x-api-key")).toEqual([HIDDEN_KEY]);
@@ -94,7 +94,7 @@ test("other headers pass as they are, repeated ones in order", async () => {
   expect(seen?.header("if-none-match")).toEqual(['"e"']);
 });
 
-test("trailers of a request never arrive", async () => {
+test("S15: trailers of a request never arrive", async () => {
   await using upstream = await startHttpServer(({ body }, { request }) => ({
     body: { trailers: request.rawTrailers, length: body.length },
   }));
@@ -145,12 +145,35 @@ describe("the credential", () => {
   });
 });
 
+test("several credentials go at once, each to its place, in their order", async () => {
+  await using upstream = await startHttpServer();
+  const secret = "projects/demo/secrets/key";
+  const injections: Injection[] = [
+    { kind: "header", name: "X-First", prefix: "Key ", secret },
+    { kind: "query", name: "k1", secret },
+    { kind: "bearer", secret },
+    { kind: "query", name: "k2", secret },
+    { kind: "header", name: "X-Second", prefix: "", secret },
+  ];
+  const proxy = await startProxy({ baseUrl: upstream.url, link: { injections, forwardUserToken: "X-Jwt" } });
+  await proxy.call("/x?a=b", { headers: { "x-first": "forged", x_second: "forged", "x-jwt": "forged" } });
+  const [seen] = upstream.requests;
+  expect(seen?.target).toBe(`/x?a=b&k1=${HIDDEN_KEY}&k2=${HIDDEN_KEY}`);
+  expect(seen?.header("x-first")).toEqual([`Key ${HIDDEN_KEY}`]);
+  expect(seen?.header("x-second")).toEqual([HIDDEN_KEY]);
+  expect(seen?.header("authorization")).toEqual([`Bearer ${HIDDEN_KEY}`]);
+  expect(seen?.header("x-jwt")).toEqual([expect.stringMatching(/^ey/)]);
+  expect(valuesOf(seen)).not.toContain("forged");
+});
+
 test("the user's token is forwarded only where the link says so", async () => {
   const plain = await forwarded("", { forwardUserToken: "AUTHORIZATION" });
   expect(plain.seen?.header("authorization")[0]).toMatch(/^Bearer ey/);
   const named = await forwarded("", { forwardUserToken: "X-Jwt" });
   expect(named.seen?.header("x-jwt")[0]).toMatch(/^ey/);
   expect(named.seen?.header("authorization")).toEqual([]);
+  const off = await forwarded("", { forwardUserToken: "OFF" });
+  expect(valuesOf(off.seen)).not.toMatch(/ey[\w-]+\.ey/);
 });
 
 test("with JWT verification off the client's Authorization is stripped all the same", async () => {

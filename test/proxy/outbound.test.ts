@@ -39,13 +39,7 @@ const SPELLINGS = [
     "[2002:7f00:1::]",
     "[::ffff:0:7f00:1]",
   ],
-  ...[
-    "[2001:0:4136:e378:8000:63bf:3fff:fdd2]",
-    "localhost",
-    "LOCALHOST",
-    "%6cocalhost",
-    "①27.0.0.1",
-  ],
+  ...["[2001:0:4136:e378:8000:63bf:3fff:fdd2]", "localhost", "LOCALHOST", "%6cocalhost", "①27.0.0.1"],
   // this network, private, shared, link-local, benchmarking, documentation, multicast, reserved
   ...["0.0.0.0", "0", "[::]", "10.0.0.1", "0xa000001", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.0.1"],
   ...["198.18.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"],

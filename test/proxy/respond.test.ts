@@ -13,7 +13,7 @@ async function through({ headers = {}, ...answer }: Answer, link: LinkChanges = 
   return new Response(body.byteLength === 0 ? null : body, received);
 }
 
-test("private by default: shared-cache directives go, Vary names what distinguishes users", async () => {
+test("S26: private by default: shared-cache directives go, Vary names what distinguishes users", async () => {
   const answer = await through({
     headers: {
       "Cache-Control": "public, max-age=60, s-maxage=600",
@@ -36,7 +36,7 @@ test("a link with shared_cache leaves them", async () => {
   expect(answer.headers.get("vary")).toBe("Accept");
 });
 
-test("nothing of the browser's crosses from one link to another", async () => {
+test("S26: nothing of the browser's crosses from one link to another", async () => {
   const dropped = {
     ...{
       "Set-Cookie": ["a=1", "b=2"],
@@ -69,7 +69,7 @@ test("nothing of the browser's crosses from one link to another", async () => {
   expect(answer.headers.get("content-security-policy")).toBe("default-src 'self', sandbox");
 });
 
-describe("Location is resolved against the upstream request", () => {
+describe("S26: Location is resolved against the upstream request", () => {
   test.each([
     ["inside the base URL", "/v1/other?a=b#c", `/${LINK_ID}/other?a=b#c`],
     ["relative", "next", `/${LINK_ID}/dir/next`],
@@ -113,7 +113,7 @@ describe("Location is resolved against the upstream request", () => {
   });
 });
 
-test("a credential that the upstream sends back is blanked in every header", async () => {
+test("S17: a credential that the upstream sends back is blanked in every header", async () => {
   const secret = "projects/demo/secrets/key";
   const headers = {
     "X-Echo": `key=${HIDDEN_KEY}!`,

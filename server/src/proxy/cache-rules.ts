@@ -1,5 +1,9 @@
-/** Header fields about caches other than the browser's, dropped with the rest of the shared-cache rules. */
-export const SHARED_CACHE_NAMES: ReadonlySet<string> = new Set(["cdn-cache-control", "surrogate-control"]);
+/**
+ * Whether a header field (lower case) is about caches other than the browser's, which would obey it instead of
+ * `Cache-Control`: RFC 9213 and the names that providers put before it (`cloudflare-cdn-cache-control`).
+ */
+export const isSharedCacheName = (name: string): boolean =>
+  name === "surrogate-control" || name.endsWith("cdn-cache-control");
 
 /** What makes two answers of a link differ: the credentials, and the page that asks. */
 const VARIES = ["Authorization", "X-Access-Token", "Origin"];

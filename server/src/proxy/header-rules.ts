@@ -95,6 +95,16 @@ const DROPPED_SHARED_ORIGIN = new Set([
   "refresh",
   "report-to",
   "nel",
+  // Kept by browsers for the origin as well; standards that came later or went.
+  "accept-ch",
+  "critical-ch",
+  "use-as-dictionary",
+  "set-login",
+  "secure-session-registration",
+  "sec-session-registration",
+  "public-key-pins",
+  "public-key-pins-report-only",
+  "expect-ct",
 ]);
 const DROPPED_PREFIXES = ["x-conduit-", "access-control-", "proxy-"];
 

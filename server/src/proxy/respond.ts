@@ -1,7 +1,7 @@
 import type { WithRule } from "../judge/judged-request.ts";
 import { Refusal } from "../judge/refusal.ts";
 import { type AnswerPlan, resolveLocation } from "./answer-plan.ts";
-import { privateCacheControl, privateVary, SHARED_CACHE_NAMES } from "./cache-rules.ts";
+import { isSharedCacheName, privateCacheControl, privateVary } from "./cache-rules.ts";
 import { connectionListed, isDroppedFromAnswer } from "./header-rules.ts";
 import type { WithAnswer, WithCors, WithLimits, WithLink, WithOutgoing, WithUpstreamAnswer } from "./stage-values.ts";
 
@@ -60,7 +60,7 @@ function addUpstreamLines(lines: string[], forwarded: Forwarded): number | Refus
 }
 
 const isCacheName = (name: string, { isSharedCache }: AnswerPlan): boolean =>
-  !isSharedCache && (name === "cache-control" || name === "vary" || SHARED_CACHE_NAMES.has(name));
+  !isSharedCache && (name === "cache-control" || name === "vary" || isSharedCacheName(name));
 
 function addPrivateLines(lines: string[], headers: Forwarded["upstreamAnswer"]["headers"]): void {
   lines.push("Cache-Control", privateCacheControl(joined(headers["cache-control"])));
