@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { challengeText, Refusal } from "../../server/src/judge/refusal.ts";
 import { judgeUserToken } from "../../server/src/judge/user-token.ts";
 import { JwksSources } from "../../server/src/jwt/jwks.ts";
+import { type VerifiedToken, verifyToken } from "../../server/src/jwt/verify.ts";
 import { createLog } from "../../server/src/log.ts";
 import type { CredentialMode, Link } from "../../server/src/model/link.ts";
 import {
@@ -236,12 +237,13 @@ describe("verified tokens are kept", () => {
     const link = judged();
     const { VerifiedTokens } = await import("../../server/src/judge/verified-tokens.ts");
     await judgeToken(link, good);
-    const verified = link.verifiedTokens.get(good, NOW_S * 1000)!;
+    const user = link.verifiedTokens.get(good, NOW_S * 1000)!;
+    const verified = (await verifyToken(good, link.verifyPolicy, fakeClock().clock)) as VerifiedToken;
     const kept = new VerifiedTokens();
-    for (let at = 0; at < 10_050; at += 1) kept.add({ ...verified, text: `token ${at}` });
+    for (let at = 0; at < 10_050; at += 1) kept.add({ ...verified, text: `token ${at}` }, user);
     const isKept = (at: number) => kept.get(`token ${at}`, NOW_S * 1000) !== undefined;
     expect([49, 50, 10_049].map(isKept)).toEqual([false, true, true]);
-    kept.add({ ...verified, text: "x".repeat(4097) });
+    kept.add({ ...verified, text: "x".repeat(4097) }, user);
     expect(kept.get("x".repeat(4097), NOW_S * 1000)).toBeUndefined();
   });
 });

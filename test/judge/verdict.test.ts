@@ -10,6 +10,7 @@ import { judgeLinkToken } from "../../server/src/judge/link-token.ts";
 import { challengeText, Refusal } from "../../server/src/judge/refusal.ts";
 import { judgeRevocation } from "../../server/src/judge/revocation.ts";
 import { judgeUserToken } from "../../server/src/judge/user-token.ts";
+import { revocationEntryOf, revocationStreamName } from "../../server/src/model/revocation.ts";
 import { RevocationIndex } from "../../server/src/policy/revocation.ts";
 import {
   allow,
@@ -99,7 +100,9 @@ describe("revocation", () => {
     const request = await bearer({ jti: "j1" });
     const revocations = new RevocationIndex();
     expect(await answer(link, request, revocations)).toBe("allowed");
-    revocations.set("r", { target: { kind: "token", project: "p", id: "j1" }, expireTimeMs: NOW_MS + 1000 });
+    const target = { kind: "token", project: "p", id: "j1" } as const;
+    const entry = revocationEntryOf({ target, expireTimeMs: NOW_MS + 1000 });
+    revocations.set({ name: revocationStreamName("r"), version: 1n, entry });
     const verdict = await verdictOf(link, request, revocations);
     expect(verdict).toMatchObject({ code: "token_revoked", jwtError: "Token revoked" });
     expect(challengeText(verdict as Refusal, link.id)).toBe('Bearer realm="shop-abcd1234", error="invalid_token"');

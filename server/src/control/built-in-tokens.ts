@@ -1,12 +1,15 @@
 import { TokenFault } from "../jwt/token-fault.ts";
 import { trustIssuer } from "../jwt/trust.ts";
 import { type VerifiedToken, verifyToken } from "../jwt/verify.ts";
+import type { Claims } from "../model/claims.ts";
 import { BUILT_IN_ISSUER_ID } from "../model/project.ts";
+import { keysOfToken } from "../model/revocation.ts";
 import { getIssuer } from "../store/issuers.ts";
 import type { Deps } from "./deps.ts";
 import { issuerOf } from "./issuer-row.ts";
 import { found } from "./resource-path.ts";
 import { publishedJwks } from "./signing-keys.ts";
+import { storedRevocations } from "./stored-revocations.ts";
 
 /**
  * Verifies an access token of a project's own issuer as a proxy does, whichever links it is for; undefined = it is none,
@@ -23,5 +26,26 @@ export async function verifyBuiltInToken(
   }));
   const trusted = trustIssuer({ issuer, jwks, jwksSources: deps.jwksSources });
   const verified = await verifyToken(text, { issuers: [trusted], audiencesOf: () => undefined }, deps.clock);
-  return verified instanceof TokenFault ? undefined : verified;
+  if (verified instanceof TokenFault || (await isRevokedEverywhere(deps, project, verified))) return undefined;
+  return verified;
 }
+
+/** Whether no link of its audience accepts it any more: a link's own revocation leaves it good for the others. */
+async function isRevokedEverywhere(
+  { store, clock }: Deps,
+  project: string,
+  { claims, kid, trusted }: VerifiedToken,
+): Promise<boolean> {
+  const links = [claims.aud].flat().filter((link) => typeof link === "string");
+  const token = { project, issuer: trusted.issuer.name, kid, ...textClaims(claims) };
+  const keys = links.map((link) => keysOfToken({ ...token, link }));
+  const nowMs = clock.now();
+  const all = new Uint8Array(Buffer.concat(keys));
+  const revocations = await store.read((reader) => storedRevocations(reader, all, nowMs));
+  return keys.every((own) => revocations.isRevoked(() => own, Number(claims.iat), nowMs));
+}
+
+/** Ours are always texts: we signed them. */
+const textClaims = ({ jti, sid, sub }: Claims) => ({ jti: textOf(jti), sid: textOf(sid), sub: textOf(sub) });
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

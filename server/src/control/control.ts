@@ -7,6 +7,7 @@ import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_pb";
 import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
+import { RevocationService } from "@conduit-link/proto/conduit/v1/revocation_service_pb";
 import { SecretService } from "@conduit-link/proto/conduit/v1/secret_service_pb";
 import { SigningKeyService } from "@conduit-link/proto/conduit/v1/signing_key_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
@@ -39,6 +40,8 @@ import { createPageTokens } from "./page-token.ts";
 import { projectService } from "./projects/service.ts";
 import { proxyService } from "./proxies/service.ts";
 import { createProxyStatuses, type ProxyStatuses } from "./proxy-status.ts";
+import { revocationService } from "./revocations/service.ts";
+import { sweepRevocations } from "./revocations/sweep.ts";
 import { secretService } from "./secrets/service.ts";
 import { rotateDueKeys } from "./signing-keys/rotation-job.ts";
 import { signingKeyService } from "./signing-keys/service.ts";
@@ -115,6 +118,7 @@ export function createControl(options: ControlOptions): Control {
     transportAs: (principal) => inProcess(services, createInterceptors(trustedAuthenticator(principal), log, random)),
     flush: () => statuses.flush(),
     async sweep() {
+      await sweepRevocations(deps);
       await sweepDebugKeys(deps);
       await rotateDueKeys(deps);
     },
@@ -161,6 +165,7 @@ function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): Contro
     mount(ApiKeyService, apiKeyService(deps)),
     mount(SigningKeyService, signingKeyService(deps)),
     mount(TokenService, tokenService(deps, createSigners(deps))),
+    mount(RevocationService, revocationService(deps)),
     mount(ProxyService, proxyService(deps, { statuses, isConnected })),
     mount(ConfigService, configService(deps, hub, statuses)),
     mount(UsageService, usageService(deps)),

@@ -9,6 +9,7 @@ import { getProject } from "../store/projects.ts";
 import { type AuditedCall, auditOf } from "./audit-of.ts";
 import { principalOf } from "./call.ts";
 import type { Deps } from "./deps.ts";
+import { issueTimeMs } from "./issue-time.ts";
 import { found } from "./resource-path.ts";
 import type { Signers } from "./signing-keys.ts";
 
@@ -63,18 +64,19 @@ export async function issueTokens(
   project: string,
   wanted: readonly WantedToken[],
 ): Promise<IssuedToken[]> {
-  const { issuer, links } = await deps.store.read(async (reader) => {
+  const { issuer, links, issuedAtMs } = await deps.store.read(async (reader) => {
     const row = found(await getProject(reader, project));
-    return { issuer: row.issuer, links: await readLinks(reader, project, wanted) };
+    const links = await readLinks(reader, project, wanted);
+    return { issuer: row.issuer, links, issuedAtMs: await issueTimeMs(reader, project, wanted, deps.clock.now()) };
   });
   const key = await signers.activeKey(project);
-  const shared = { issuer, clientId: idOf(principalOf(call).apiKey), issuedAtMs: deps.clock.now() };
+  const shared = { issuer, clientId: idOf(principalOf(call).apiKey), issuedAtMs };
   const issued = await Promise.all(wanted.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
   for (const [index, token] of wanted.entries()) requireSendable(issued[index]?.accessToken ?? "", token, links);
   const events = issued.map(({ tokenId }, index) => {
     const { subject = "", links: names = [] } = wanted[index] ?? {};
     const details = { subject, token_id: tokenId, links: names.join(" ") };
-    return auditOf(call, projectName(project), shared.issuedAtMs, details);
+    return auditOf(call, projectName(project), deps.clock.now(), details);
   });
   await deps.store.transaction((tx) => recordAudit(tx, ...events));
   return issued;

@@ -83,9 +83,15 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
 
   "conduit.v1.TokenService/MintToken": inProject("minter", "parent"),
   "conduit.v1.TokenService/VerifyToken": inProject("viewer", "link"),
+  "conduit.v1.TokenService/BatchMintTokens": inProject("minter", "parent"),
   "conduit.v1.TokenService/ExchangeToken": inProject("minter", "parent"),
   "conduit.v1.TokenService/IntrospectToken": inProject("minter", "parent"),
 
+  "conduit.v1.TokenService/RevokeToken": inProject("minter", "parent"),
+
+  "conduit.v1.RevocationService/CreateRevocation": inProject("editor", "parent"),
+  "conduit.v1.RevocationService/ListRevocations": inProject("viewer", "parent"),
+  "conduit.v1.RevocationService/DeleteRevocation": inProject("editor", "name"),
   "conduit.v1.ProxyService/CreateJoinToken": anywhere("operator"),
   "conduit.v1.ProxyService/JoinProxy": nothing("the join token in the request is the credential"),
   "conduit.v1.ProxyService/ListProxies": anywhere("operator"),

@@ -9,12 +9,13 @@ const FORMS: Readonly<Record<NamedNoun, string>> = {
   secret: "projects/{project}/secrets/{secret}",
   issuer: "projects/{project}/issuers/{issuer}",
   apiKey: "projects/{project}/apiKeys/{key}, or apiKeys/{key} for an operator's",
+  revocation: "projects/{project}/revocations/{revocation}",
   signingKey: "projects/{project}/signingKeys/{kid}",
   proxy: "proxies/{proxy}",
 };
 
 /** Nouns with two ids in their names. */
-type NounInProject = "link" | "secret" | "issuer" | "apiKey" | "signingKey";
+type NounInProject = "link" | "secret" | "issuer" | "apiKey" | "revocation" | "signingKey";
 
 /** Id in a project's name. @throws ConduitError `field_invalid` naming `field` */
 export function readProjectName(name: string, field: string): string {

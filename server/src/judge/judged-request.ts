@@ -1,7 +1,6 @@
-import type { Claims } from "../model/claims.ts";
-import type { Issuer } from "../model/issuer.ts";
 import type { RewrittenPath } from "../policy/rewrite.ts";
 import type { JudgedLink } from "./judged-link.ts";
+import type { User } from "./user.ts";
 
 /** A request as the verdict sees it: plain values, made by the proxy, `VerifyToken` or `explain`. */
 export interface JudgedRequest {
@@ -34,17 +33,6 @@ export interface Routed {
 /** Added by `link-token`: which app calls; `linkToken` = the token's resource name. */
 export interface WithApp {
   readonly app: { readonly linkToken: string | undefined };
-}
-
-/** A person whose token was verified. */
-export interface User {
-  readonly claims: Claims;
-  readonly issuer: Issuer;
-  readonly kid: string | undefined;
-  /** The token as sent, for `forward_user_token`. */
-  readonly token: string;
-  /** When the token stops being accepted, leeway included: milliseconds since the epoch. Ends live answers. */
-  readonly validUntilMs: number;
 }
 
 /** Added by `user-token`; undefined = anonymous. */

@@ -4,10 +4,12 @@ import { type VerifiedToken, verifyToken } from "../jwt/verify.ts";
 import type { Claims } from "../model/claims.ts";
 import { judgeCondition, readClaim, wordsOf } from "../policy/claims.ts";
 import type { JudgedLink } from "./judged-link.ts";
-import type { Routed, User, WithApp, WithUser } from "./judged-request.ts";
+import type { Routed, WithApp, WithUser } from "./judged-request.ts";
 import { queryWithoutToken, readPresentedToken } from "./presented-token.ts";
 import { Refusal, refuseToken } from "./refusal.ts";
 import type { RefusedTokens } from "./refused-tokens.ts";
+import { revocationKeysOf } from "./revocation-keys.ts";
+import type { User } from "./user.ts";
 
 /**
  * Stage 5: which person calls (contract.md 2, 3). The answer is there at once when the token was verified before, else a
@@ -27,7 +29,7 @@ export function judgeUserToken<R extends Routed & WithApp>(
   const { text, query } = presented;
   if (text === undefined) return mode === "REQUIRED" ? missingToken() : withUser(routed, undefined, query);
   const known = link.verifiedTokens.get(text, clock.now());
-  if (known !== undefined) return withUser(routed, userOf(known), query);
+  if (known !== undefined) return withUser(routed, known, query);
   const refusedBefore = refused?.get(link, text, clock.monotonic());
   if (refusedBefore !== undefined) return refusedBefore;
   return verifyUnseen(link, text, clock).then((user) => {
@@ -52,16 +54,18 @@ async function verifyUnseen(link: JudgedLink, text: string, clock: Clock): Promi
   if (token instanceof TokenFault) return refuseToken(token);
   const refusal = requiredClaimRefusal(link, token.claims) ?? scopeRefusal(link, token.claims);
   if (refusal !== undefined) return refusal;
-  link.verifiedTokens.add(token);
-  return userOf(token);
+  const user = userOf(link, token);
+  link.verifiedTokens.add(token, user);
+  return user;
 }
 
-const userOf = ({ claims, trusted, kid, text, validity }: VerifiedToken): User => ({
+const userOf = (link: JudgedLink, { claims, trusted, kid, text, validity }: VerifiedToken): User => ({
   claims,
   issuer: trusted.issuer,
   kid,
   token: text,
   validUntilMs: validity.untilMs,
+  revocationKeys: revocationKeysOf(link, trusted.issuer.name, kid, claims),
 });
 
 function requiredClaimRefusal({ requiredClaims }: JudgedLink, claims: Claims): Refusal | undefined {

@@ -1,10 +1,11 @@
 import type { Clock } from "../clock.ts";
 import { RevocationIndex } from "../policy/revocation.ts";
 import { judgeRules } from "./authorize.ts";
-import type { Routed, User, WithRule } from "./judged-request.ts";
+import type { Routed, WithRule } from "./judged-request.ts";
 import { judgeLinkToken } from "./link-token.ts";
 import { Refusal } from "./refusal.ts";
 import { judgeRevocation } from "./revocation.ts";
+import type { User } from "./user.ts";
 import { judgeUserToken } from "./user-token.ts";
 
 /** The stages that judge, as design.md 8 names them, in their order. */

@@ -1,8 +1,15 @@
 import type { VerifiedToken } from "../jwt/verify.ts";
+import type { User } from "./user.ts";
 
 const ENTRIES_MAX = 10_000;
 /** Longer tokens are verified each time: together with `ENTRIES_MAX` this bounds the memory of a link. */
 const CACHED_LENGTH_MAX = 4096;
+
+/** A token that was verified, and the person it speaks of. */
+interface Entry {
+  readonly token: VerifiedToken;
+  readonly user: User;
+}
 
 /**
  * Tokens of one compiled link that were verified, by their exact text, which the strict form makes their only spelling.
@@ -11,20 +18,20 @@ const CACHED_LENGTH_MAX = 4096;
  */
 export class VerifiedTokens {
   /** Made with the first token: most links of a large installation are idle. */
-  #byText: Map<string, VerifiedToken> | undefined;
+  #byText: Map<string, Entry> | undefined;
 
-  /** The verified token with this text, if its verdict still holds. */
-  get(text: string, nowMs: number): VerifiedToken | undefined {
+  /** Whom the token with this text speaks of, if its verdict still holds. */
+  get(text: string, nowMs: number): User | undefined {
     const found = this.#byText?.get(text);
     if (found === undefined) return undefined;
-    const { validity, trusted, keySet } = found;
+    const { validity, trusted, keySet } = found.token;
     const holds = nowMs >= validity.fromMs && nowMs < validity.untilMs && trusted.keys.current() === keySet;
     if (!holds) this.#byText?.delete(text);
-    return holds ? found : undefined;
+    return holds ? found.user : undefined;
   }
 
   /** Keeps a token; the one kept longest makes room. */
-  add(token: VerifiedToken): void {
+  add(token: VerifiedToken, user: User): void {
     if (token.text.length > CACHED_LENGTH_MAX) return;
     this.#byText ??= new Map();
     if (this.#byText.size >= ENTRIES_MAX) {
@@ -33,6 +40,6 @@ export class VerifiedTokens {
         break;
       }
     }
-    this.#byText.set(token.text, token);
+    this.#byText.set(token.text, { token, user });
   }
 }

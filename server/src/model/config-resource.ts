@@ -2,6 +2,7 @@ import type { DebugKey } from "./debug-key.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Link } from "./link.ts";
 import type { LinkToken } from "./link-token.ts";
+import type { RevocationEntry } from "./revocation.ts";
 
 /** A resource as the proxies get it: what the config log carries, in the server's own types. */
 export type ConfigResource =
@@ -16,7 +17,9 @@ export type ConfigResource =
       readonly name: string;
       readonly sealedValue: Uint8Array;
       readonly sealedNextValue?: Uint8Array;
-    };
+    }
+  /** `name`: `revocationStreamName`. Exact names and targets stay on the control plane. */
+  | { readonly kind: "revocation"; readonly name: string; readonly revocation: RevocationEntry };
 
 export type ConfigResourceKind = ConfigResource["kind"];
 

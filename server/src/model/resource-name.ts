@@ -8,6 +8,7 @@ const PATTERNS = {
   secret: /^projects\/([^/]+)\/secrets\/([^/]+)$/,
   issuer: /^projects\/([^/]+)\/issuers\/([^/]+)$/,
   apiKey: /^(?:projects\/([^/]+)\/)?apiKeys\/([^/]+)$/,
+  revocation: /^projects\/([^/]+)\/revocations\/([^/]+)$/,
   signingKey: /^projects\/([^/]+)\/signingKeys\/([^/]+)$/,
   proxy: /^proxies\/([^/]+)$/,
 } as const;
@@ -20,6 +21,8 @@ export const linkTokenName = (project: string, link: string, token: string): str
   `projects/${project}/links/${link}/tokens/${token}`;
 export const secretName = (project: string, secret: string): string => `projects/${project}/secrets/${secret}`;
 export const issuerName = (project: string, issuer: string): string => `projects/${project}/issuers/${issuer}`;
+export const revocationName = (project: string, revocation: string): string =>
+  `projects/${project}/revocations/${revocation}`;
 /** `project` undefined = a key of the installation (operator). */
 export const apiKeyName = (project: string | undefined, key: string): string =>
   project === undefined ? `apiKeys/${key}` : `projects/${project}/apiKeys/${key}`;

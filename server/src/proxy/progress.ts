@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { type DebugAccess, debugAccess } from "../judge/debug-access.ts";
-import type { User } from "../judge/judged-request.ts";
 import { Refusal } from "../judge/refusal.ts";
+import type { User } from "../judge/user.ts";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
 import { ANY_ORIGIN, corsLines, isPreflight } from "./cors-plan.ts";

@@ -6,6 +6,7 @@ import {
   LinkConfigSchema,
   LinkTokenConfigSchema,
   ResourceKind,
+  RevocationConfigSchema,
   SecretConfigSchema,
 } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import type { ConfigResource, ConfigResourceKind } from "../model/config-resource.ts";
@@ -14,6 +15,7 @@ import { ConduitError } from "../model/errors.ts";
 import { issuerFromProto, issuerToProto } from "./issuer.ts";
 import { linkFromProto, linkToProto } from "./link.ts";
 import { linkTokenFromProto, linkTokenToProto } from "./link-token.ts";
+import { revocationEntryFromProto, revocationEntryToProto } from "./revocation.ts";
 import { msFromTimestamp, timestampFromMs } from "./time.ts";
 
 const KINDS: Readonly<Record<ConfigResourceKind, ResourceKind>> = {
@@ -21,6 +23,7 @@ const KINDS: Readonly<Record<ConfigResourceKind, ResourceKind>> = {
   link_token: ResourceKind.LINK_TOKEN,
   issuer: ResourceKind.ISSUER,
   secret: ResourceKind.SECRET,
+  revocation: ResourceKind.REVOCATION,
 };
 
 export const kindToProto = (kind: ConfigResourceKind): ResourceKind => KINDS[kind];
@@ -49,6 +52,8 @@ export function encodeConfigResource(resource: ConfigResource): Uint8Array {
       const { name, sealedValue, sealedNextValue = new Uint8Array() } = resource;
       return toBinary(SecretConfigSchema, create(SecretConfigSchema, { name, sealedValue, sealedNextValue }));
     }
+    case "revocation":
+      return toBinary(RevocationConfigSchema, revocationEntryToProto(resource.revocation, resource.name));
   }
 }
 
@@ -82,6 +87,11 @@ const DECODERS: Readonly<Record<ConfigResourceKind, (payload: Uint8Array) => Con
   secret(payload) {
     const { name, sealedValue, sealedNextValue } = fromBinary(SecretConfigSchema, payload);
     return { kind: "secret", name, sealedValue, ...(sealedNextValue.length > 0 && { sealedNextValue }) };
+  },
+  revocation(payload) {
+    const message = fromBinary(RevocationConfigSchema, payload);
+    const name = Buffer.from(message.name).toString("hex");
+    return { kind: "revocation", name, revocation: revocationEntryFromProto(message) };
   },
 };
 

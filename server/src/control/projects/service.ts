@@ -20,6 +20,7 @@ import {
   type ProjectRow,
   updateProject,
 } from "../../store/projects.ts";
+import { endRevocations } from "../../store/revocations.ts";
 import { listSecrets } from "../../store/secrets.ts";
 import { auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
@@ -75,6 +76,7 @@ export const projectService = (deps: Deps): ServiceImpl<typeof ProjectService> =
       const links = await listLinks(tx, id, "", NAMED_MAX);
       if (links.length > 0) throw inUse(links.map((link) => linkName(id, link.id)));
       const changes = await deletesOf(tx, id);
+      await endRevocations(tx, id, new Date(deps.clock.now()));
       await deleteProject(tx, id);
       return { result: undefined, changes };
     });

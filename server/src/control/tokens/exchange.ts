@@ -6,7 +6,7 @@ import {
   ExchangeTokenResponseSchema,
 } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import type { JudgedLink } from "../../judge/judged-link.ts";
-import type { User } from "../../judge/judged-request.ts";
+import type { User } from "../../judge/user.ts";
 import { RESERVED_CLAIMS } from "../../jwt/mint.ts";
 import type { Claims } from "../../model/claims.ts";
 import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
@@ -33,7 +33,7 @@ export async function exchangeToken(
   const { deps, call } = issuing;
   const project = readProjectName(request.parent, "parent");
   const links = await compiledLinks(deps, project, request.links);
-  const user = await judgeSubjectToken(request.subjectToken, links, deps.clock);
+  const user = await judgeSubjectToken(request.subjectToken, links, deps);
   const wanted = wantedOf(request, user, idOf(principalOf(call).apiKey), deps.clock.now());
   const issued = required((await issueTokens(issuing, project, [wanted]))[0]);
   return create(ExchangeTokenResponseSchema, {

@@ -5,12 +5,14 @@ import type { Signers } from "../signing-keys.ts";
 import { exchangeToken } from "./exchange.ts";
 import { introspectToken } from "./introspect.ts";
 import { batchMintTokens, mintToken } from "./mint.ts";
+import { revokeToken } from "./revoke.ts";
 import { verifyTokenForLink } from "./verify.ts";
 
 export const tokenService = (deps: Deps, signers: Signers): ServiceImpl<typeof TokenService> => ({
   mintToken: (request, context) => mintToken({ deps, signers, call: context }, request),
   batchMintTokens: (request, context) => batchMintTokens({ deps, signers, call: context }, request),
   exchangeToken: (request, context) => exchangeToken({ deps, signers, call: context }, request),
+  revokeToken: (request, context) => revokeToken(deps, request, context),
   introspectToken: (request) => introspectToken(deps, request),
   verifyToken: (request) => verifyTokenForLink(deps, request),
 });

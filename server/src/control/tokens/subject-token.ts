@@ -1,10 +1,10 @@
-import type { Clock } from "../../clock.ts";
 import type { JudgedLink } from "../../judge/judged-link.ts";
-import type { User } from "../../judge/judged-request.ts";
 import type { Refusal } from "../../judge/refusal.ts";
+import type { User } from "../../judge/user.ts";
 import { judgeAlone } from "../../judge/verdict.ts";
 import { ConduitError, invalidFields } from "../../model/errors.ts";
-import { RevocationIndex } from "../../policy/revocation.ts";
+import type { Deps } from "../deps.ts";
+import { revocationsOfUser } from "../stored-revocations.ts";
 
 /** The token alone is judged: nobody calls the link. */
 const SCOPE = { skipsLinkToken: true, skipsRules: true } as const;
@@ -18,8 +18,8 @@ const REQUEST = {
  * @throws ConduitError `field_invalid` naming `subject_token` when one refuses it, or the link when it takes no users'
  * tokens; `issuer_unreachable`
  */
-export async function judgeSubjectToken(token: string, links: readonly JudgedLink[], clock: Clock): Promise<User> {
-  const context = { clock, revocationsOf: async () => new RevocationIndex() };
+export async function judgeSubjectToken(token: string, links: readonly JudgedLink[], deps: Deps): Promise<User> {
+  const context = { clock: deps.clock, revocationsOf: revocationsOfUser(deps) };
   const request = { ...REQUEST, authorizations: [`Bearer ${token}`] };
   let judged: User | undefined;
   for (const [index, link] of links.entries()) {

@@ -8,10 +8,10 @@ import type { JudgedRequest } from "../../judge/judged-request.ts";
 import { Refusal } from "../../judge/refusal.ts";
 import { judgeAlone, type Verdict } from "../../judge/verdict.ts";
 import { ERRORS } from "../../model/errors.ts";
-import { RevocationIndex } from "../../policy/revocation.ts";
 import { compileStoredLink } from "../compile-link.ts";
 import type { Deps } from "../deps.ts";
 import { readNameInProject } from "../resource-path.ts";
+import { revocationsOfUser } from "../stored-revocations.ts";
 import { summaryOf } from "./token-summary.ts";
 
 /** What the link's proxies would answer, and why. Never throws for a bad token: that is an answer. */
@@ -21,7 +21,7 @@ export async function verifyTokenForLink(deps: Deps, request: VerifyTokenRequest
   const text = request.token.trim();
   if (link.link.state === "DISABLED") return answerOf(DISABLED, ["route"], text);
   const scope = { skipsLinkToken: request.linkToken === "", skipsRules: request.path === "" };
-  const context = { clock: deps.clock, revocationsOf: async () => new RevocationIndex() };
+  const context = { clock: deps.clock, revocationsOf: revocationsOfUser(deps) };
   const verdict = await judgeAlone({ link, request: judgedRequest(request, text) }, scope, context);
   const answer = answerOf(verdict, verdict.judged, text);
   const isUnread = answer.accepted && text !== "" && link.link.userTokenMode === "OFF";

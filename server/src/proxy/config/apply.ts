@@ -31,7 +31,7 @@ const resync = (why: string): Applied => ({ result: "resync", why });
 /** Keeps the configuration in step with the stream: every event applied whole, in order, or not at all. */
 export class ConfigReceiver {
   readonly #links: CompiledLinks;
-  readonly #held = new HeldState();
+  readonly #held: HeldState;
   #fleet: FleetFacts | undefined;
   #epoch = "";
   #isSnapshotAwaited = false;
@@ -41,6 +41,7 @@ export class ConfigReceiver {
 
   constructor(links: CompiledLinks) {
     this.#links = links;
+    this.#held = new HeldState(links.revocations);
   }
 
   get cursor(): ConfigCursor | undefined {
@@ -150,14 +151,18 @@ export class ConfigReceiver {
   #putInForce(changes: readonly HeldChange[], fleet: FleetFacts): void {
     const opened: OpenedChange[] = [];
     for (const change of changes) {
-      if (change.op === "delete") opened.push({ ...change, resource: undefined });
-      else {
-        const { kind, name, version } = change.resource;
-        const base = { kind, name, version, resource: undefined };
+      const { kind, name, version } = change.op === "delete" ? change : change.resource;
+      // What the state holds of revocations is in force already.
+      if (kind === "revocation" && (change.op === "delete" || this.#links.revocations.get(name) !== undefined))
+        this.#links.accept({ kind, name, version });
+      else if (kind !== "revocation" && change.op === "delete")
+        opened.push({ kind, name, version, resource: undefined });
+      else if (change.op === "upsert") {
         try {
-          opened.push({ ...base, resource: openResource(change.resource, fleet.fleetKey) });
+          const resource = openResource(change.resource, fleet.fleetKey);
+          opened.push({ kind: resource.kind, name, version, resource });
         } catch (cause) {
-          this.#links.reject(base, problemOf(cause));
+          this.#links.reject({ kind, name, version }, problemOf(cause));
         }
       }
     }

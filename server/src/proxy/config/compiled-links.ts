@@ -1,6 +1,7 @@
 import { compileLink } from "../../judge/judged-link.ts";
 import type { JwksSources } from "../../jwt/jwks.ts";
 import { type TrustedIssuer, trustIssuer } from "../../jwt/trust.ts";
+import type { ConfigResourceKind } from "../../model/config-resource.ts";
 import { ConduitError } from "../../model/errors.ts";
 import type { RejectedResource } from "../../model/proxy.ts";
 import { idOf } from "../../model/resource-name.ts";
@@ -10,17 +11,22 @@ import { compileServedLink, pseudonymOf, type ServedConfig, type ServedLink } fr
 import { type OpenedResource, ResourceSet, secretOfIssuer } from "./resource-set.ts";
 import { resourceKey } from "./state.ts";
 
-/** A change to what is in force. `resource` undefined = it is gone. */
-export interface OpenedChange {
-  readonly kind: OpenedResource["kind"];
+/** Which version of which resource. */
+export interface ResourceVersion {
+  readonly kind: ConfigResourceKind;
   readonly name: string;
   readonly version: bigint;
+}
+
+/** A change to what is in force. `resource` undefined = it is gone. */
+export interface OpenedChange extends ResourceVersion {
+  readonly kind: OpenedResource["kind"];
   readonly resource: OpenedResource | undefined;
 }
 
 /** A resource that could not be applied, and why. */
 interface Rejected {
-  readonly change: OpenedChange;
+  readonly change: ResourceVersion & { readonly resource?: OpenedResource | undefined };
   readonly message: string;
 }
 
@@ -30,7 +36,7 @@ interface Rejected {
  * each request is judged by one whole version (R3) without a copy of the table for every change.
  */
 export class CompiledLinks implements ServedConfig {
-  readonly revocations = new RevocationIndex();
+  readonly revocations: RevocationIndex;
   readonly #jwksSources: JwksSources;
   readonly #resources = new ResourceSet();
   readonly #served = new Map<string, ServedLink>();
@@ -39,8 +45,9 @@ export class CompiledLinks implements ServedConfig {
   #isReady = false;
   #pseudonym = "";
 
-  constructor(jwksSources: JwksSources) {
+  constructor(jwksSources: JwksSources, revocations: RevocationIndex = new RevocationIndex()) {
     this.#jwksSources = jwksSources;
+    this.revocations = revocations;
   }
 
   get isReady(): boolean {
@@ -80,8 +87,13 @@ export class CompiledLinks implements ServedConfig {
     }));
   }
 
+  /** A resource that is no link's is in force, or gone. */
+  accept({ kind, name }: ResourceVersion): void {
+    this.#rejected.delete(resourceKey(kind, name));
+  }
+
   /** Notes a resource that could not even be read. */
-  reject(change: OpenedChange, message: string): void {
+  reject(change: Rejected["change"], message: string): void {
     this.#rejected.set(resourceKey(change.kind, change.name), { change, message });
   }
 
@@ -113,8 +125,10 @@ export class CompiledLinks implements ServedConfig {
   #secondChances(changes: readonly OpenedChange[]): readonly OpenedChange[] {
     if (this.#rejected.size === 0) return [];
     const isDependency = changes.some(({ kind }) => kind === "issuer" || kind === "secret");
-    const waiting = isDependency ? [...this.#rejected.values()].map(({ change }) => change) : [];
-    const again = waiting.filter(({ resource }) => resource !== undefined);
+    const waiting = isDependency ? [...this.#rejected.values()] : [];
+    const again = waiting.flatMap(({ change: { name, version, resource } }) =>
+      resource === undefined ? [] : [{ kind: resource.kind, name, version, resource }],
+    );
     for (const { kind, name } of again) this.#rejected.delete(resourceKey(kind, name));
     return again;
   }

@@ -5,6 +5,7 @@ import type { IssuerKeyStatus } from "../../model/issuer.ts";
 import type { RejectedResource } from "../../model/proxy.ts";
 import type { SecretText } from "../../model/secret-text.ts";
 import type { FetchJson } from "../../outbound/capped-fetch.ts";
+import { RevocationIndex } from "../../policy/revocation.ts";
 import type { Random } from "../../random.ts";
 import { timestampFromMs } from "../../wire/time.ts";
 import type { ServedConfig } from "../served-link.ts";
@@ -68,7 +69,7 @@ export class ConfigPlane {
     const { clock, random, log, fetchJson, credential, controls, proxyVersion, dataDir } = options;
     this.#options = options;
     this.#jwksSources = new JwksSources({ fetchJson, clock, log });
-    this.#links = new CompiledLinks(this.#jwksSources);
+    this.#links = new CompiledLinks(this.#jwksSources, new RevocationIndex(random.bytes(16)));
     this.config = this.#links;
     const receiver = new ConfigReceiver(this.#links);
     this.#receiver = receiver;

@@ -14,6 +14,8 @@ export function openResource({ kind, name, payload }: EncodedResource, fleetKey:
   const resource = decodeConfigResource(kind, payload);
   // A payload under another's name would slip past every rule about that other.
   if (resource.name !== name) throw new TypeError("the payload is another resource's");
+  // Those that can be read whole never come here.
+  if (resource.kind === "revocation") throw new TypeError("the revocation holds what only a newer version knows");
   return resource.kind === "secret" ? { kind: "secret", name, secret: openSecret(resource, fleetKey) } : resource;
 }
 

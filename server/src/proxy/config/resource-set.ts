@@ -5,9 +5,9 @@ import type { Issuer } from "../../model/issuer.ts";
 import type { Link } from "../../model/link.ts";
 import type { LinkToken } from "../../model/link-token.ts";
 
-/** A decoded resource with its secrets opened. */
+/** A decoded resource with its secrets opened. Revocations are none: the index of stage 6 holds them (`state.ts`). */
 export type OpenedResource =
-  | Exclude<ConfigResource, { kind: "secret" }>
+  | Exclude<ConfigResource, { kind: "secret" | "revocation" }>
   | { readonly kind: "secret"; readonly name: string; readonly secret: SecretVersions };
 
 type IssuerEntry = { readonly issuer: Issuer; readonly jwks?: string };

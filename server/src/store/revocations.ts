@@ -1,0 +1,85 @@
+import { and, asc, desc, eq, gt, inArray, lte, max, sql } from "drizzle-orm";
+import type { Reader, Tx } from "./database.ts";
+import { insertedRow } from "./row-change.ts";
+import { revocations } from "./schema-tokens.ts";
+
+export type RevocationRow = typeof revocations.$inferSelect;
+
+/** @throws ConduitError `resource_exists` */
+export async function insertRevocation(tx: Tx, row: RevocationRow): Promise<RevocationRow> {
+  return insertedRow(await tx.insert(revocations).values(row).onConflictDoNothing().returning());
+}
+
+/** Those without "issued before" first, then the latest: more would say nothing new. */
+const FOUND_MAX = 1_000;
+
+const isRevocation = (project: string, id: string) => and(eq(revocations.project, project), eq(revocations.id, id));
+
+export async function getRevocation(reader: Reader, project: string, id: string): Promise<RevocationRow | undefined> {
+  const [row] = await reader.select().from(revocations).where(isRevocation(project, id));
+  return row;
+}
+
+/** Those that still count, by id, after `afterId` ("" = from the first). */
+export function listRevocations(
+  reader: Reader,
+  project: string,
+  now: Date,
+  afterId: string,
+  limit: number,
+): Promise<RevocationRow[]> {
+  const page = and(eq(revocations.project, project), gt(revocations.id, afterId), gt(revocations.expireTime, now));
+  return reader.select().from(revocations).where(page).orderBy(asc(revocations.id)).limit(limit);
+}
+
+/** Whether there was one. */
+export async function deleteRevocation(tx: Tx, project: string, id: string): Promise<boolean> {
+  const deleted = await tx.delete(revocations).where(isRevocation(project, id)).returning({ id: revocations.id });
+  return deleted.length > 0;
+}
+
+/** Ends all of a project that is being deleted; the sweeper takes them from the proxies. */
+export async function endRevocations(tx: Tx, project: string, now: Date): Promise<void> {
+  const isLive = and(eq(revocations.project, project), gt(revocations.expireTime, now));
+  await tx.update(revocations).set({ expireTime: now }).where(isLive);
+}
+
+/** Deletes some that have expired and answers which: none left = []. Replicas that do it at once get different ones. */
+export function takeExpiredRevocations(
+  tx: Tx,
+  now: Date,
+  limit: number,
+): Promise<Pick<RevocationRow, "project" | "id">[]> {
+  const some = tx
+    .select({ project: revocations.project, id: revocations.id })
+    .from(revocations)
+    .where(lte(revocations.expireTime, now))
+    .limit(limit)
+    .for("update", { skipLocked: true });
+  const isOne = sql`(${revocations.project}, ${revocations.id}) in ${some}`;
+  return tx.delete(revocations).where(isOne).returning({ project: revocations.project, id: revocations.id });
+}
+
+/** The latest "issued before" among what withdraws these keys; undefined = none: a new token may be dated now. */
+export async function latestIssuedBefore(
+  reader: Reader,
+  targetKeys: readonly Uint8Array[],
+  now: Date,
+): Promise<Date | undefined> {
+  const counts = and(inArray(revocations.targetKey, [...targetKeys]), gt(revocations.expireTime, now));
+  const [row] = await reader
+    .select({ latest: max(revocations.issuedBefore) })
+    .from(revocations)
+    .where(counts);
+  return row?.latest ?? undefined;
+}
+
+/** Those that count now and withdraw one of these keys. */
+export function findRevocations(
+  reader: Reader,
+  targetKeys: readonly Uint8Array[],
+  now: Date,
+): Promise<RevocationRow[]> {
+  const counts = and(inArray(revocations.targetKey, [...targetKeys]), gt(revocations.expireTime, now));
+  return reader.select().from(revocations).where(counts).orderBy(desc(revocations.issuedBefore)).limit(FOUND_MAX);
+}
