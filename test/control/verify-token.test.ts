@@ -5,9 +5,17 @@ import { LinkService, LinkTokenMode } from "@conduit-link/proto/conduit/v1/link_
 import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import { SecretService } from "@conduit-link/proto/conduit/v1/secret_service_pb";
 import { TokenService, VerifyTokenResponseSchema } from "@conduit-link/proto/conduit/v1/token_service_pb";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import jsonwebtoken from "jsonwebtoken";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ControlPlane, failureOf, START_MS, startControlPlane, type TestProject } from "./control-plane.ts";
+import {
+  type ControlPlane,
+  failureOf,
+  PLAIN_LINK,
+  START_MS,
+  startControlPlane,
+  type TestProject,
+} from "./control-plane.ts";
 
 const parent = "projects/demo";
 const VALUE = "Zk3-aVb9-qT71-xR5m-pL0c-wJ8e-hN2u-sY6d";
@@ -151,6 +159,40 @@ describe("a token that is refused: stage, code and reason are the proxy's", () =
     expect(await tokens().verifyToken({ link: off!.name, token: sign() })).toMatchObject({
       ...{ accepted: false, stage: "route", code: "link_disabled", status: 403 },
     });
+  });
+});
+
+describe("keys behind a JWKS URL", () => {
+  const url = "https://idp.example/jwks";
+  let asymmetric = "";
+  let sign256: (claims?: object) => Promise<string>;
+  beforeAll(async () => {
+    const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
+    plane.documents.set(url, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k1", alg: "RS256" }] }));
+    sign256 = (claims = {}) =>
+      new SignJWT({ iss: "https://idp.example", aud: "api", sub: "user-1", exp: NOW_S + 300, ...claims })
+        .setProtectedHeader({ alg: "RS256", kid: "k1" })
+        .sign(privateKey);
+    const keys = { case: "jwksUrl", value: url } as const;
+    const { issuer } = await plane
+      .client(IssuerService)
+      .createIssuer({ parent, issuer: { iss: "https://idp.example", keys } });
+    const made = await plane.client(LinkService).createLink({
+      parent,
+      link: { ...PLAIN_LINK, issuers: [issuer!.name], audiences: ["api"] },
+    });
+    asymmetric = made.link!.name;
+  });
+
+  it("are fetched by the control plane, under the proxies' policy", async () => {
+    const ask = async (token: string) => tokens().verifyToken({ link: asymmetric, token });
+    expect(await ask(await sign256())).toMatchObject({ accepted: true, token: { keyId: "k1" } });
+    expect(await ask(await sign256({ aud: "other" }))).toMatchObject({
+      ...{ code: "token_audience_mismatch", jwtError: "Invalid audience", expected: "api", seen: "other" },
+    });
+    // Known keys serve while the issuer is away.
+    plane.documents.delete(url);
+    expect((await ask(await sign256())).accepted).toBe(true);
   });
 });
 
