@@ -1,0 +1,85 @@
+// Withdrawn tokens: refused at the proxy as soon as the change reaches it, also after its restart without a control plane.
+import { beforeAll, expect, test } from "vitest";
+import { startConduit } from "../support/conduit.ts";
+import { type HttpServer, startHttpServer } from "../support/http-server.ts";
+import { type ApartStack, startApart } from "../support/stack.ts";
+import { until } from "../support/until.ts";
+
+const PROJECT = "projects/withdrawn";
+const LINK = `${PROJECT}/links/withdrawn-api`;
+
+let stack: ApartStack;
+let upstream: HttpServer;
+
+const call = (service: string, method: string, message: Record<string, unknown>) =>
+  stack.control.call<Record<string, string>>(`conduit.v1.${service}`, method, message);
+const mint = (subject: string) => stack.control.mintToken({ parent: PROJECT, subject, links: [LINK] });
+const ask = (accessToken: string, port = stack.proxy.ports.proxy) =>
+  fetch(`http://127.0.0.1:${port}/withdrawn-api/x`, { headers: { Authorization: `Bearer ${accessToken}` } });
+const codeOf = async (accessToken: string) => (await ask(accessToken)).headers.get("x-conduit-error");
+
+/** Until the proxy refuses a token; returns how many milliseconds it took. */
+async function untilRefused(accessToken: string): Promise<number> {
+  const startMs = performance.now();
+  await until("the token is refused", async () => ((await ask(accessToken)).status === 401 ? true : undefined));
+  return performance.now() - startMs;
+}
+
+beforeAll(async () => {
+  [stack, upstream] = await Promise.all([startApart(), startHttpServer(() => ({ body: "served" }))]);
+  await call("ProjectService", "CreateProject", { projectId: "withdrawn" });
+  await call("LinkService", "CreateLink", {
+    parent: PROJECT,
+    linkId: "withdrawn-api",
+    link: {
+      upstream: { baseUrl: upstream.url, allowPrivate: true },
+      issuers: [`${PROJECT}/issuers/built-in`],
+      linkTokenMode: "LINK_TOKEN_MODE_OFF",
+      rules: [{ path: "/**" }],
+      limits: [{ name: "per-user", requests: 100_000, burst: 10_000 }],
+    },
+  });
+  const { accessToken } = await mint("first");
+  await until("the link is served", async () => ((await ask(accessToken)).status === 200 ? true : undefined));
+}, 120_000);
+
+test("one token is refused by its id, the person's others go on", async () => {
+  const [stolen, other] = [await mint("anna"), await mint("anna")];
+  expect((await ask(stolen.accessToken)).status).toBe(200);
+  await call("TokenService", "RevokeToken", { parent: PROJECT, tokenId: stolen.tokenId, reason: "stolen" });
+  const tookMs = await untilRefused(stolen.accessToken);
+  process.stdout.write(`revocation: refused ${tookMs.toFixed(1)} ms after the answer of RevokeToken\n`);
+  const seen = upstream.requests.length;
+  expect(await codeOf(stolen.accessToken)).toBe("token_revoked");
+  expect(upstream.requests.length).toBe(seen);
+  expect((await ask(other.accessToken)).status).toBe(200);
+});
+
+test("all tokens of a person are refused, and the next one is accepted at once", async () => {
+  const before = await mint("bert");
+  expect((await ask(before.accessToken)).status).toBe(200);
+  await call("RevocationService", "CreateRevocation", {
+    parent: PROJECT,
+    revocation: { subject: { subject: "bert" }, reason: "password changed" },
+  });
+  const after = await mint("bert");
+  await untilRefused(before.accessToken);
+  expect(await codeOf(before.accessToken)).toBe("token_revoked");
+  expect((await ask(after.accessToken)).status).toBe(200);
+});
+
+test("a proxy that restarts while no control plane is there still refuses", async () => {
+  const { accessToken, tokenId } = await mint("carl");
+  await call("TokenService", "RevokeToken", { parent: PROJECT, tokenId });
+  await untilRefused(accessToken);
+  const fresh = await mint("carl");
+  await stack.proxy.stop();
+  await stack.server.stop("SIGKILL");
+  const again = await startConduit("proxy", {
+    dataDir: stack.proxy.dataDir,
+    args: ["--host", "127.0.0.1", "--control", stack.grpcAddress],
+  });
+  const refused = await ask(accessToken, again.ports.proxy);
+  expect([refused.status, refused.headers.get("x-conduit-error")]).toEqual([401, "token_revoked"]);
+  expect((await ask(fresh.accessToken, again.ports.proxy)).status).toBe(200);
+});
