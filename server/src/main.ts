@@ -63,6 +63,7 @@ function createProgram(output: Output): Command {
   addServer(program, output);
   addProxy(program, output);
   addApiKey(program, output);
+  addKeys(program, output);
   addToken(program, output);
   addIssuer(program, output);
   addLink(program, output);
@@ -165,6 +166,29 @@ function addIssuer(program: Command, output: Output): void {
     .option("--json", "print JSON", false)
     .option("--markdown", "print the page of the docs", false)
     .action((flags) => issuerPresets(flags, output));
+}
+
+/** Commands on the database itself; with PGlite the server must be stopped. */
+const localFlags = (command: Command): Command =>
+  command
+    .requiredOption("--local", "work on the database directly")
+    .option("--data-dir <path>", "where PGlite keeps its data", ".conduit")
+    .option("--json", "print JSON", false);
+
+function addKeys(program: Command, output: Output): void {
+  const keys = program.command("keys").description("the keys that seal what is stored (CONDUIT_MASTER_KEY[_FILE])");
+  localFlags(keys.command("status"))
+    .description("which master keys are used and which are given")
+    .action(async (flags) => (await import("./run/local-keys.ts")).localKeyStatus(flags, readEnvironment(), output));
+  localFlags(keys.command("rewrap"))
+    .description("wrap every data key by the first master key; may be stopped and run again")
+    .action(async (flags) => (await import("./run/local-keys.ts")).localRewrap(flags, readEnvironment(), output));
+  localFlags(keys.command("rotate-data-key"))
+    .description("a new data key, and all values sealed anew; of the installation unless a project is named")
+    .option("--project <id>", "the project")
+    .action(async (flags) =>
+      (await import("./run/local-keys.ts")).localRotateDataKey(flags, readEnvironment(), output),
+    );
 }
 
 function addToken(program: Command, output: Output): void {

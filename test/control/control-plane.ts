@@ -26,7 +26,7 @@ import { ConduitError } from "../../server/src/model/errors.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import type { FetchJson } from "../../server/src/outbound/capped-fetch.ts";
 import { systemRandom } from "../../server/src/random.ts";
-import { createKeyring } from "../../server/src/sealing/keyring.ts";
+import { createKeyring, type Keyring } from "../../server/src/sealing/keyring.ts";
 import { parseMasterKeys } from "../../server/src/sealing/master-keys.ts";
 import type { Store } from "../../server/src/store/store.ts";
 import { openTestStore } from "../support/store.ts";
@@ -63,6 +63,7 @@ export interface Failure {
 export interface ControlPlane extends AsyncDisposable {
   readonly control: Control;
   readonly store: Store;
+  readonly keyring: Keyring;
   readonly clock: FakeClock;
   /** What other issuers' hosts serve, by URL. */
   readonly documents: Map<string, string>;
@@ -112,6 +113,7 @@ export async function startControlPlane(kind: Store["kind"] = "pglite"): Promise
   return {
     control,
     store,
+    keyring,
     clock,
     documents,
     operatorKey: key.reveal(),

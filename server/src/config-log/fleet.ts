@@ -5,7 +5,7 @@ import type { SealedPlace } from "../sealing/envelope.ts";
 import { dataKeyIdOf, type Keyring } from "../sealing/keyring.ts";
 import { SealingError } from "../sealing/sealing-error.ts";
 import { generateSealingKey, keyBytes, type SealingKey, sealingKey } from "../sealing/sealing-key.ts";
-import { getDataKey, insertDataKey } from "../store/data-keys.ts";
+import { countDataKeys, getDataKey, insertDataKey } from "../store/data-keys.ts";
 import type { Tx } from "../store/database.ts";
 import { ensureInstallation, type InstallationRow, setFleetKey } from "../store/installation.ts";
 import type { Store } from "../store/store.ts";
@@ -36,6 +36,7 @@ export async function openFleet(store: Store, effects: FleetEffects): Promise<Fl
   try {
     return await store.transaction(async (tx) => {
       const row = await ensureInstallation(tx, fresh);
+      await requireMasterKeys(tx, effects.keyring);
       const { sealedFleetKey } = row;
       const fleetKey =
         sealedFleetKey === null ? await makeKey(tx, row, effects) : await openKey(tx, row, sealedFleetKey, effects);
@@ -46,6 +47,20 @@ export async function openFleet(store: Store, effects: FleetEffects): Promise<Fl
     const what = "CONDUIT_MASTER_KEY: the database is sealed under another master key: add that one, after a comma";
     throw refusedByEnvironment(what, cause);
   }
+}
+
+/**
+ * Refuses to start without a master key that still wraps something: everything would seem well until the first call that
+ * needs it. @throws ExitError (3)
+ */
+async function requireMasterKeys(tx: Tx, { masterKeyIds }: Keyring): Promise<void> {
+  const missing = (await countDataKeys(tx)).filter(({ masterKeyId }) => !masterKeyIds.includes(masterKeyId));
+  if (missing.length === 0) return;
+  const which = missing.map(({ masterKeyId, dataKeys }) => `${masterKeyId} (${dataKeys} data keys)`).join(", ");
+  const what = `CONDUIT_MASTER_KEY: a master key that is still used is missing: ${which}`;
+  throw refusedByEnvironment(
+    `${what}. Add it after a comma, then run \`conduit keys rewrap --local\` before you drop it`,
+  );
 }
 
 const placeOf = ({ id }: InstallationRow): SealedPlace => ({
@@ -72,5 +87,8 @@ async function openKey(
 ): Promise<SealingKey> {
   const dataKey = await getDataKey(tx, dataKeyIdOf(sealed));
   if (dataKey === undefined) throw new SealingError("key_unknown", dataKeyIdOf(sealed));
-  return sealingKey(keyring.open(dataKey, sealed, placeOf(row)));
+  const bytes = keyring.open(dataKey, sealed, placeOf(row));
+  const key = sealingKey(bytes);
+  bytes.fill(0);
+  return key;
 }

@@ -65,9 +65,10 @@ export async function openValues(deps: Deps, reader: Reader, row: SecretRow): Pr
   const opened = async (sealed: Uint8Array, column: string, version: number): Promise<SecretText> => {
     const key = await getDataKey(reader, dataKeyIdOf(sealed));
     if (key === undefined) throw new TypeError("the data key of a secret is gone");
-    return new SecretText(
-      Buffer.from(deps.keyring.open(key, sealed, placeOf(project, id, column, version))).toString(),
-    );
+    const bytes = deps.keyring.open(key, sealed, placeOf(project, id, column, version));
+    const text = new SecretText(Buffer.from(bytes).toString());
+    bytes.fill(0);
+    return text;
   };
   const value = await opened(row.sealedValue, VALUE_COLUMN, row.valueVersion);
   if (row.sealedNextValue === null) return { value };

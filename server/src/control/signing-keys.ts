@@ -95,5 +95,7 @@ async function importRow(
   const dataKey = await deps.store.read((reader) => getDataKey(reader, dataKeyIdOf(sealedPrivateJwk)));
   if (dataKey === undefined) throw new TypeError("the data key of a signing key is gone");
   const opened = deps.keyring.open(dataKey, sealedPrivateJwk, placeOf(project, kid));
-  return importSigningKey(kid, new SecretText(Buffer.from(opened).toString()), algorithm);
+  const privateJwk = new SecretText(Buffer.from(opened).toString());
+  opened.fill(0);
+  return importSigningKey(kid, privateJwk, algorithm);
 }

@@ -3,12 +3,10 @@ import { printApiKey } from "../cli/api-key-create.ts";
 import type { Output } from "../cli/output.ts";
 import { systemClock } from "../clock.ts";
 import { createOperatorKey } from "../control/operator-key.ts";
-import { makePrivateDirectory } from "../key-file.ts";
 import { wrongSetting } from "../model/exit.ts";
 import { systemRandom } from "../random.ts";
-import { databaseUrl, type Environment } from "../settings.ts";
-import { openStore } from "../store/open.ts";
-import { locationOf } from "./server.ts";
+import type { Environment } from "../settings.ts";
+import { withLocalStore } from "./local-store.ts";
 
 export interface LocalApiKeyOptions {
   readonly role: string;
@@ -28,16 +26,10 @@ export async function createLocalApiKey(
 ): Promise<void> {
   if (options.role !== "operator")
     throw wrongSetting("--local: makes operator keys only; make the others through the API");
-  const url = databaseUrl(environment);
-  if (url === undefined) makePrivateDirectory(options.dataDir);
-  const location = locationOf({ dataDir: options.dataDir, ...(url !== undefined && { databaseUrl: url }) });
   const effects = { clock: systemClock, random: systemRandom };
-  const store = await openStore(location, effects);
-  try {
+  await withLocalStore(options.dataDir, environment, async (store) => {
     const { name, key } = await createOperatorKey(store, effects, options.displayName ?? "first operator");
     const created: CreatedApiKey = { name, key: key.reveal() };
     printApiKey(created, options.json, output);
-  } finally {
-    await store.close();
-  }
+  });
 }

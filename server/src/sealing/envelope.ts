@@ -51,7 +51,7 @@ export function seal(key: SealingKey, plaintext: Uint8Array, binding: Binding, r
   return new Uint8Array(Buffer.concat([header, nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]));
 }
 
-/** Opens what `seal` made. @throws SealingError when it is another key's, was changed, or is bound to something else */
+/** Opens what `seal` made; wipe the answer (`fill(0)`) once it is used. @throws SealingError when it is another key's, was changed, or is bound to something else */
 export function open(key: SealingKey, sealed: Uint8Array, binding: Binding): Uint8Array {
   if (sealingKeyIdOf(sealed) !== key.id) throw new SealingError("key_unknown", sealingKeyIdOf(sealed));
   const tagAt = sealed.length - TAG_BYTES;
@@ -65,8 +65,14 @@ export function open(key: SealingKey, sealed: Uint8Array, binding: Binding): Uin
     return new Uint8Array(Buffer.concat([plaintext, decipher.final()]));
   } catch {
     throw new SealingError("does_not_open", key.id);
+  } finally {
+    // The copy is the caller's to wipe; this one would lie in memory until it is collected.
+    plaintext.fill(0);
   }
 }
+
+/** What every value sealed under this key begins with. */
+export const sealedPrefix = (keyId: string): Uint8Array => new Uint8Array([FORMAT, AES_256_GCM, ...idBytes(keyId)]);
 
 /** Id of the key a value is sealed under. @throws SealingError when it is no sealed value */
 export function sealingKeyIdOf(sealed: Uint8Array): string {

@@ -17,8 +17,15 @@ export interface WrappedDataKey {
 
 /** Seals and opens stored values. Each project has a data key of its own, so one project's key opens no other's. */
 export interface Keyring {
+  /** Ids of the master keys, the one that wraps first. */
+  readonly masterKeyIds: readonly string[];
   /** A new data key, to be stored. `project` "" = the installation. */
   createDataKey(project: string): WrappedDataKey;
+  /**
+   * The data key wrapped by the first master key; undefined when it is already.
+   * @throws SealingError when its master key was not given
+   */
+  rewrap(dataKey: WrappedDataKey): WrappedDataKey | undefined;
   /** @throws TypeError when the place is in another project than the key; SealingError when the key does not unwrap */
   seal(dataKey: WrappedDataKey, plaintext: Uint8Array, place: SealedPlace): Uint8Array;
   /** @throws SealingError when the key does not unwrap or the value does not open in this place */
@@ -47,12 +54,17 @@ export function createKeyring(masterKeys: MasterKeys, random: Random): Keyring {
     return key;
   }
 
+  const wrap = (project: string, key: SealingKey): WrappedDataKey => {
+    const bytes = keyBytes(key);
+    const wrappedKey = seal(wrapping, bytes, dataKeyBinding(project, key.id), random);
+    bytes.fill(0);
+    return { id: key.id, project, masterKeyId: wrapping.id, wrappedKey };
+  };
+
   return {
-    createDataKey(project) {
-      const key = generateSealingKey(random);
-      const wrappedKey = seal(wrapping, keyBytes(key), dataKeyBinding(project, key.id), random);
-      return { id: key.id, project, masterKeyId: wrapping.id, wrappedKey };
-    },
+    masterKeyIds: masterKeys.map(({ id }) => id),
+    createDataKey: (project) => wrap(project, generateSealingKey(random)),
+    rewrap: (dataKey) => (dataKey.masterKeyId === wrapping.id ? undefined : wrap(dataKey.project, unwrap(dataKey))),
     seal(dataKey, plaintext, place) {
       if (dataKey.project !== place.project) throw new TypeError("a value is sealed under its own project's key only");
       return seal(unwrap(dataKey), plaintext, bindingOf(place), random);
@@ -66,5 +78,8 @@ const dataKeyBinding = (project: string, id: string): Binding => ["data-key", pr
 function unwrapWith(masterKeys: MasterKeys, { id, project, masterKeyId, wrappedKey }: WrappedDataKey): SealingKey {
   const master = masterKeys.find((key) => key.id === masterKeyId);
   if (master === undefined) throw new SealingError("key_unknown", masterKeyId);
-  return sealingKey(open(master, wrappedKey, dataKeyBinding(project, id)));
+  const bytes = open(master, wrappedKey, dataKeyBinding(project, id));
+  const key = sealingKey(bytes);
+  bytes.fill(0);
+  return key;
 }

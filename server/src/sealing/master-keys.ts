@@ -28,5 +28,7 @@ function parseKey(part: string, index: number, setting: string): SealingKey {
     throw wrongSetting(
       `${which} has ${bytes.length} bytes instead of ${KEY_BYTES}; make one with \`openssl rand -base64 32\``,
     );
-  return sealingKey(bytes);
+  const key = sealingKey(bytes);
+  bytes.fill(0);
+  return key;
 }
