@@ -32,6 +32,7 @@ const CHECKS: readonly Check[] = [
   tokenPlaceViolations,
   ({ requiredClaims }) => requiredClaims.map((condition, at) => claimViolation(`required_claims[${at}]`, condition)),
   ruleViolations,
+  nameViolations,
   ambiguityViolations,
   sentHeaderViolations,
   limitViolations,
@@ -127,6 +128,40 @@ function rewriteViolations(
   const compiled = "value" in template ? compileRewrite(rewrite, template.value) : undefined;
   const isFaulty = compiled !== undefined && "problem" in compiled;
   return isFaulty ? [violation(`${field}.${compiled.field}`, compiled.problem)] : [];
+}
+
+/** Each name costs a look at every request that comes by: a tenant must not slow the others' requests down. */
+function nameViolations({ rules }: Link): readonly (FieldViolation | undefined)[] {
+  const inPaths = rules.flatMap(({ path }) => claimNamesOf(path));
+  const inConditions = rules.flatMap(({ claims }) => claims.map(({ path }) => path));
+  const inQueries = rules.flatMap(({ query }) => Object.keys(query));
+  const isTooMany = (names: readonly string[], max: number): boolean => new Set(names).size > max;
+  const perPath = rules.findIndex(({ path }) => claimNamesOf(path).length > CLAIMS_IN_PATH_MAX);
+  return [
+    violation(
+      `rules[${perPath}].path`,
+      perPath < 0 ? undefined : `must not name more than ${CLAIMS_IN_PATH_MAX} claims`,
+    ),
+    violation(
+      "rules",
+      isTooMany(inPaths, NAMES_IN_PATHS_MAX) ? tooMany(NAMES_IN_PATHS_MAX, "claims in paths") : undefined,
+    ),
+    violation("rules", isTooMany(inConditions, NAMES_MAX) ? tooMany(NAMES_MAX, "claims in conditions") : undefined),
+    violation("rules", isTooMany(inQueries, NAMES_MAX) ? tooMany(NAMES_MAX, "query parameters") : undefined),
+  ];
+}
+
+const CLAIMS_IN_PATH_MAX = 8;
+const NAMES_IN_PATHS_MAX = 32;
+const NAMES_MAX = 100;
+
+const tooMany = (max: number, what: string): string => `must not name more than ${max} different ${what}`;
+
+function claimNamesOf(path: string): readonly string[] {
+  if (!path.includes("{")) return [];
+  const template = parsePathTemplate(path);
+  if ("problem" in template) return [];
+  return template.value.segments.flatMap((segment) => (segment.kind === "claim" ? [segment.ref.name] : []));
 }
 
 /** Where an upstream may read a path otherwise, "only your own" and "not this" cannot be promised. */

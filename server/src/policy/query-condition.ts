@@ -36,17 +36,13 @@ function decode(text: string): string {
   }
 }
 
-/** Names and values that a rule wants. */
-export type WantedQuery = readonly (readonly [name: string, value: string])[];
-
-/** Whether each name is there and has its value in every repetition and every reading: what an allow rule demands. */
-export function meetsQuery({ readings }: ParsedQuery, wanted: WantedQuery): boolean {
-  return readings.every((reading) =>
-    wanted.every(([name, value]) => reading.get(name)?.every((found) => found === value) === true),
-  );
+/** A parameter and the value a rule wants of it. */
+export interface WantedParameter {
+  readonly name: string;
+  readonly value: string;
 }
 
 /** Whether each name has its value somewhere: enough for a deny rule, which a repeated name must not switch off. */
-export function touchesQuery({ readings }: ParsedQuery, wanted: WantedQuery): boolean {
-  return readings.some((reading) => wanted.every(([name, value]) => reading.get(name)?.includes(value) === true));
+export function touchesQuery({ readings }: ParsedQuery, wanted: readonly WantedParameter[]): boolean {
+  return readings.some((reading) => wanted.every(({ name, value }) => reading.get(name)?.includes(value) === true));
 }

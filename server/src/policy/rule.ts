@@ -1,29 +1,20 @@
 import type { Claims } from "../model/claims.ts";
 import { invalidFields } from "../model/errors.ts";
 import type { Rewrite, Rule } from "../model/link.ts";
-import { type CompiledCondition, compileCondition, judgeCondition } from "./claims.ts";
+import { type ClaimRef, parseClaimPath } from "./claims.ts";
+import type { CompiledRule } from "./compiled-rule.ts";
 import { decodeSegment } from "./path-ambiguity.ts";
 import { type PathTemplate, parsePathTemplate } from "./path-template.ts";
-import { meetsQuery, type ParsedQuery, parseQuery, touchesQuery, type WantedQuery } from "./query-condition.ts";
 import { type CompiledRewrite, compileRewrite, type RewrittenPath, rewriteLack, rewritePath } from "./rewrite.ts";
-import { addToTree, newNode, type PathFit, type RuleNode, walkTree } from "./rule-tree.ts";
-
-/** A rule that has been read once; its path lives in the tree. */
-export interface CompiledRule {
-  /** Place in the link's list. */
-  readonly index: number;
-  readonly isDeny: boolean;
-  /** Undefined = all but TRACE and CONNECT. */
-  readonly methods: ReadonlySet<string> | undefined;
-  readonly query: WantedQuery;
-  readonly conditions: readonly CompiledCondition[];
-  readonly message: string;
-  readonly rewrite: CompiledRewrite | undefined;
-}
+import { RuleList, type Visited } from "./rule-list.ts";
+import { RuleReads, Slots, type SlottedMethods } from "./rule-reads.ts";
+import { listAt, newNode, type PathFit, type RuleNode, walkTree } from "./rule-tree.ts";
 
 /** A link's rules, compiled; opaque. */
 export interface CompiledRules {
-  readonly root: RuleNode<CompiledRule>;
+  readonly root: RuleNode<RuleList>;
+  /** Whether an allow rule has a message. */
+  readonly hasMessages: boolean;
 }
 
 /** What rules look at. */
@@ -54,32 +45,76 @@ export type RuleVerdict =
 
 /** Compiles a list of rules; throws `field_invalid` naming the first wrong field as `rules[i].…`. */
 export function compileRules(rules: readonly Rule[]): CompiledRules {
-  const root = newNode<CompiledRule>();
+  const root = newNode<RuleList>();
+  const shared: SharedParts = { claims: new Map(), parameters: new Slots(), methods: new Map(), templates: new Map() };
   for (const [index, rule] of rules.entries()) {
-    const template = parsePathTemplate(rule.path);
-    if ("problem" in template) {
-      throw invalidFields([{ field: `rules[${index}].path`, description: template.problem }]);
-    }
-    addToTree(root, template.value, compileRule(rule, index, template.value));
+    const template = templateOf(rule, index, shared);
+    const list = listAt(root, template, () => new RuleList());
+    list.add(compileRule(rule, index, template, shared));
   }
-  return { root };
+  return { root, hasMessages: rules.some(({ effect, message }) => effect === "ALLOW" && message !== "") };
 }
 
-function compileRule(rule: Rule, index: number, template: PathTemplate): CompiledRule {
-  const conditions = rule.claims.map((condition, at) => {
-    const compiled = compileCondition(condition);
-    if ("value" in compiled) return compiled.value;
-    throw invalidFields([{ field: `rules[${index}].claims[${at}].path`, description: compiled.problem }]);
-  });
+/** What the rules of one link have in common, read once. */
+interface SharedParts {
+  /** By claim path. */
+  readonly claims: Map<string, { readonly slot: number; readonly ref: ClaimRef }>;
+  readonly parameters: Slots;
+  /** By their names, in the order written. */
+  readonly methods: Map<string, SlottedMethods>;
+  readonly templates: Map<string, PathTemplate>;
+}
+
+function templateOf({ path }: Rule, index: number, { templates }: SharedParts): PathTemplate {
+  const known = templates.get(path);
+  if (known !== undefined) return known;
+  const template = parsePathTemplate(path);
+  if ("problem" in template) {
+    throw invalidFields([{ field: `rules[${index}].path`, description: template.problem }]);
+  }
+  templates.set(path, template.value);
+  return template.value;
+}
+
+function compileRule(rule: Rule, index: number, template: PathTemplate, shared: SharedParts): CompiledRule {
   return {
     index,
     isDeny: rule.effect === "DENY",
-    methods: rule.methods.length === 0 ? undefined : new Set(rule.methods),
-    query: Object.entries(rule.query),
-    conditions,
+    methods: methodsOf(rule, shared),
+    parameters: Object.entries(rule.query).map(([name, value]) => ({ slot: shared.parameters.of(name), name, value })),
+    conditions: rule.claims.map((condition, at) => ({
+      ...claimOf(condition.path, `rules[${index}].claims[${at}].path`, shared),
+      condition,
+      values: condition.test === "one_of" ? new Set(condition.values) : NO_VALUES,
+    })),
     message: rule.message,
     rewrite: rule.rewrite === undefined ? undefined : readRewrite(rule.rewrite, index, template),
   };
+}
+
+const NO_VALUES: ReadonlySet<string> = new Set();
+
+function methodsOf({ methods: names }: Rule, { methods }: SharedParts): SlottedMethods {
+  const key = names.join(" ");
+  const known = methods.get(key);
+  if (known !== undefined) return known;
+  const made = { slot: methods.size, names: names.length === 0 ? undefined : new Set(names) };
+  methods.set(key, made);
+  return made;
+}
+
+function claimOf(
+  path: string,
+  field: string,
+  { claims }: SharedParts,
+): { readonly slot: number; readonly ref: ClaimRef } {
+  const known = claims.get(path);
+  if (known !== undefined) return known;
+  const ref = parseClaimPath(path);
+  if ("problem" in ref) throw invalidFields([{ field, description: ref.problem }]);
+  const made = { slot: claims.size, ref: ref.value };
+  claims.set(path, made);
+  return made;
 }
 
 function readRewrite(rewrite: Rewrite, index: number, template: PathTemplate): CompiledRewrite {
@@ -94,8 +129,6 @@ interface Findings {
   allowed: CompiledRule | undefined;
   /** Allow rule that failed only for a missing claim, and that claim. */
   lacking: { readonly rule: CompiledRule; readonly claim: string } | undefined;
-  /** Allow rule with a message whose method and path fit, but not its conditions or the user. */
-  unmet: CompiledRule | undefined;
 }
 
 /**
@@ -103,11 +136,22 @@ interface Findings {
  * rule rewrites a path to is asked of the deny rules again: a rewrite must not lead around them.
  */
 export function matchRules(rules: CompiledRules, request: RuleRequest): RuleVerdict {
-  const { denied, allowed, lacking, unmet } = findRules(rules, request);
+  const { denied, allowed, lacking } = findRules(rules, request);
   if (denied !== undefined) return { isAllowed: false, message: denied.message };
   if (allowed !== undefined) return allowedBy(allowed, rules, request);
   if (lacking !== undefined) return { isAllowed: false, message: "", missingClaim: lacking.claim };
-  return { isAllowed: false, message: unmet?.message ?? "" };
+  return { isAllowed: false, message: rules.hasMessages ? messageOf(rules, request) : "" };
+}
+
+/** Of the first allow rule with one whose method and path fit, but, since nothing is allowed, not the user or the query. */
+function messageOf(rules: CompiledRules, request: RuleRequest): string {
+  const reads = new RuleReads(request.method, request.claims, request.query);
+  let first: CompiledRule | undefined;
+  walkTree(rules.root, segmentsOf(request.path), request.claims, true, (list, _fit, isTailEmpty) => {
+    const speaker = isTailEmpty ? undefined : list.firstSpeaker(reads);
+    if (speaker !== undefined && isBefore(speaker, first)) first = speaker;
+  });
+  return first?.message ?? "";
 }
 
 function allowedBy({ index, rewrite }: CompiledRule, rules: CompiledRules, request: RuleRequest): RuleVerdict {
@@ -119,48 +163,37 @@ function allowedBy({ index, rewrite }: CompiledRule, rules: CompiledRules, reque
 }
 
 function findRules(rules: CompiledRules, request: RuleRequest): Findings {
-  const segments = request.path.slice(1).split("/");
-  if (request.path.includes("%")) {
-    // Undecodable segments were refused as ambiguous; one that slips through is what no literal and no claim can be.
-    for (const [index, segment] of segments.entries()) segments[index] = decodeSegment(segment) ?? "/";
-  }
-  const found: Findings = { denied: undefined, allowed: undefined, lacking: undefined, unmet: undefined };
-  let query: ParsedQuery | undefined;
-  const queryOf = () => {
-    query ??= parseQuery(request.query);
-    return query;
-  };
-  walkTree(rules.root, segments, request.claims, (rule, fit, isTailEmpty) => {
-    if (!fitsMethod(rule, request.method)) return;
-    if (rule.isDeny) noteDeny(found, rule, fit, request.claims, queryOf);
-    // `/users/1/` is `/users/1` to many servers: `/users/1/*` denies it, but does not allow it.
-    else if (!isTailEmpty) noteAllow(found, rule, fit, request.claims, queryOf);
+  const found: Findings = { denied: undefined, allowed: undefined, lacking: undefined };
+  const { claims } = request;
+  const reads = new RuleReads(request.method, claims, request.query);
+  walkTree(rules.root, segmentsOf(request.path), claims, false, (list, fit, isTailEmpty) => {
+    list.visit(reads, (rule) => {
+      if (!reads.fitsMethod(rule.methods)) return "nothing";
+      if (rule.isDeny) return noteDeny(found, rule, reads);
+      // `/users/1/` is `/users/1` to many servers: `/users/1/*` denies it, but does not allow it.
+      return isTailEmpty || fit === "unusable" ? "final" : noteAllow(found, rule, fit, claims, reads);
+    });
   });
   return found;
 }
 
-function fitsMethod({ methods }: CompiledRule, method: string): boolean {
-  if (methods === undefined) return method !== "TRACE" && method !== "CONNECT";
-  return methods.has(method) || (method === "HEAD" && methods.has("GET"));
+/** Decoded segments of a path. */
+function segmentsOf(path: string): readonly string[] {
+  const segments = path.slice(1).split("/");
+  // Undecodable segments were refused as ambiguous; one that slips through is what no literal and no claim can be.
+  return path.includes("%") ? segments.map((segment) => decodeSegment(segment) ?? "/") : segments;
 }
 
 const isBefore = (rule: CompiledRule, other: CompiledRule | undefined): boolean =>
   other === undefined || rule.index < other.index;
 
 /** A deny rule fails closed: what the token lacks or holds in an unusable form counts as matching. */
-function noteDeny(
-  found: Findings,
-  rule: CompiledRule,
-  fit: PathFit,
-  claims: Claims | undefined,
-  query: () => ParsedQuery,
-): void {
-  if (fit === "mismatch" || !isBefore(rule, found.denied)) return;
-  if (rule.query.length > 0 && !touchesQuery(query(), rule.query)) return;
-  for (const condition of rule.conditions) {
-    if (judgeCondition(condition, claims) === "unmet") return;
-  }
+function noteDeny(found: Findings, rule: CompiledRule, reads: RuleReads): Visited {
+  if (!isBefore(rule, found.denied)) return "final";
+  for (const condition of rule.conditions) if (reads.judge(condition) === "unmet") return "nothing";
+  if (!reads.touches(rule.parameters)) return "nothing";
   found.denied = rule;
+  return "final";
 }
 
 function noteAllow(
@@ -168,31 +201,29 @@ function noteAllow(
   rule: CompiledRule,
   fit: PathFit,
   claims: Claims | undefined,
-  query: () => ParsedQuery,
-): void {
-  if (!isBefore(rule, found.allowed)) return;
-  const lack = fit === "mismatch" || fit === "unusable" ? "unmet" : lackOf(rule, claims, query);
-  if (lack === "unmet") {
-    if (rule.message !== "" && isBefore(rule, found.unmet)) found.unmet = rule;
-    return;
-  }
+  reads: RuleReads,
+): Visited {
+  if (!isBefore(rule, found.allowed)) return "final";
+  const lack = lackOf(rule, claims, reads);
+  if (lack === "unmet") return "nothing";
   const missing = typeof fit === "object" ? fit.missing : lack?.missing;
   if (missing === undefined) found.allowed = rule;
   else if (isBefore(rule, found.lacking?.rule)) found.lacking = { rule, claim: missing };
+  return missing === undefined ? "final" : "lacking";
 }
 
 /** What keeps an allow rule's query, claims and rewrite from being met: nothing, only a missing claim (the first), or more. */
 function lackOf(
-  { query: wanted, conditions, rewrite }: CompiledRule,
+  { parameters, conditions, rewrite }: CompiledRule,
   claims: Claims | undefined,
-  query: () => ParsedQuery,
+  reads: RuleReads,
 ): undefined | "unmet" | { readonly missing: string } {
-  if (wanted.length > 0 && !meetsQuery(query(), wanted)) return "unmet";
+  if (!reads.meets(parameters)) return "unmet";
   let missing: string | undefined;
-  for (const condition of conditions) {
-    const outcome = judgeCondition(condition, claims);
+  for (const slotted of conditions) {
+    const outcome = reads.judge(slotted);
     if (outcome === "unmet") return "unmet";
-    if (outcome === "missing") missing ??= condition.ref.name;
+    if (outcome === "missing") missing ??= slotted.ref.name;
   }
   const lack = rewrite === undefined ? undefined : rewriteLack(rewrite, claims);
   if (lack === "unusable") return "unmet";
