@@ -87,12 +87,15 @@ describeStores("resources", (store) => {
         id,
         displayName: "Ünïcode 'quoted' \\ name",
         issuer: "https://c.example/p/x",
+        accessTokenLifetimeMs: 60_000,
+        accessTokenLifetimeMaxMs: 120_000,
         createTime: TIME,
         updateTime: TIME,
       };
       const written = await store().transaction((tx) => insertProject(tx, row));
       expect(written).toEqual({ ...row, version: 1 });
-      const change = { id, version: 1, displayName: "New", updateTime: LATER };
+      const lifetimes = { accessTokenLifetimeMs: 1_000, accessTokenLifetimeMaxMs: 2_000 };
+      const change = { id, version: 1, displayName: "New", ...lifetimes, updateTime: LATER };
       const changed = await store().transaction((tx) => updateProject(tx, change));
       expect(changed).toEqual({ ...row, ...change, version: 2 });
       expect(await store().read((tx) => getProject(tx, id))).toEqual(changed);
@@ -334,7 +337,8 @@ describeStores("resources", (store) => {
         expect(await getApiKey(tx, null, own.id)).toBeUndefined();
         await expect(insertApiKey(tx, apiKeyRow(null, operator.id))).rejects.toEqual(refusal("resource_exists"));
         await insertApiKey(tx, apiKeyRow(project, operator.id));
-        const change = { project, id: own.id, version: 1, displayName: "New", expireTime: LATER, updateTime: LATER };
+        const limits = { expireTime: LATER, tokenLifetimeMaxMs: 60_000 };
+        const change = { project, id: own.id, version: 1, displayName: "New", ...limits, updateTime: LATER };
         expect(await updateApiKey(tx, change)).toEqual({ ...own, ...change, version: 2 });
         expect(await lockApiKey(tx, project, own.id)).toMatchObject({ version: 2 });
         await deleteApiKey(tx, project, own.id);

@@ -124,6 +124,7 @@ export const apiKeyRow = (project: string | null, id = unique("key")) => ({
   role: "editor" as const,
   displayName: "A key",
   hint: "cl_key_abcd",
+  tokenLifetimeMaxMs: null,
   expireTime: null,
   ...times,
 });

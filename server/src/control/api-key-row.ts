@@ -13,11 +13,13 @@ export interface NewApiKey {
   readonly role: Role;
   readonly displayName: string;
   readonly expireTimeMs?: number | undefined;
+  /** Of the access tokens it mints. */
+  readonly tokenLifetimeMaxMs?: number | undefined;
 }
 
 /** The row of a new key, which keeps the hash of its text. */
 export function newApiKeyRow(text: string, key: NewApiKey, nowMs: number): Omit<ApiKeyRow, "version"> {
-  const { project, id, role, displayName, expireTimeMs } = key;
+  const { project, id, role, displayName, expireTimeMs, tokenLifetimeMaxMs = null } = key;
   const now = new Date(nowMs);
   return {
     keyHash: hashToken(text),
@@ -27,6 +29,7 @@ export function newApiKeyRow(text: string, key: NewApiKey, nowMs: number): Omit<
     displayName,
     hint: text.slice(0, HINT_LENGTH),
     expireTime: expireTimeMs === undefined ? null : new Date(expireTimeMs),
+    tokenLifetimeMaxMs,
     createTime: now,
     updateTime: now,
   };

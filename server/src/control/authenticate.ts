@@ -28,8 +28,8 @@ export function createAuthenticator(credentials: Credentials, clock: Clock): Aut
       const found = token === undefined ? undefined : await credentials.findApiKey(hashToken(token));
       if (found === undefined || (found.expireTimeMs !== undefined && found.expireTimeMs <= clock.now()))
         throw new ConduitError("credential_invalid");
-      const { apiKey, role, project } = found;
-      return { apiKey, role, ...(project !== undefined && { project }) };
+      const { expireTimeMs: _expireTimeMs, ...principal } = found;
+      return principal;
     },
     async proxy(authorization) {
       const token = bearerOf(authorization, "proxyCredential");

@@ -12,11 +12,12 @@ export const storedCredentials = (store: Store, clock: Clock): Authenticator =>
       async findApiKey(hash) {
         const row = await store.read((reader) => findApiKey(reader, hash));
         if (row === undefined) return undefined;
-        const { project, id, role, expireTime } = row;
+        const { project, id, role, expireTime, tokenLifetimeMaxMs } = row;
         return {
           apiKey: apiKeyName(project ?? undefined, id),
           role,
           ...(project !== null && { project }),
+          ...(tokenLifetimeMaxMs !== null && { tokenLifetimeMaxMs }),
           ...(expireTime !== null && { expireTimeMs: expireTime.getTime() }),
         };
       },

@@ -1,4 +1,5 @@
 import { mintAccessToken } from "../jwt/mint.ts";
+import type { SigningKey } from "../jwt/signing-key.ts";
 import type { Claims } from "../model/claims.ts";
 import { type FieldViolation, invalidFields } from "../model/errors.ts";
 import { idOf, projectName, projectOf } from "../model/resource-name.ts";
@@ -12,9 +13,8 @@ import type { Deps } from "./deps.ts";
 import { issueTimeMs } from "./issue-time.ts";
 import { found } from "./resource-path.ts";
 import type { Signers } from "./signing-keys.ts";
+import { type LifetimeRules, lifetimeMsOf } from "./token-lifetime.ts";
 
-/** Of a token that nobody says it of (contract.md 8). The most is the proto's to check. */
-export const LIFETIME_DEFAULT_MS = 15 * 60 * 1000;
 /** Servers commonly take 8 KiB of header lines. */
 const HEADER_MAX_BYTES = 8 * 1024;
 /** Name and value; browsers drop longer ones without a word (RFC 6265 6.1). */
@@ -25,8 +25,10 @@ export interface WantedToken {
   readonly subject: string;
   /** Resource names: its audience. */
   readonly links: readonly string[];
-  /** Undefined = the default. */
+  /** Undefined = the project's default. */
   readonly lifetimeMs: number | undefined;
+  /** It ends then at the latest, milliseconds since the epoch; default: its lifetime alone counts. */
+  readonly endsByMs?: number;
   /** Space separated; "" = none. */
   readonly scope: string;
   readonly roles: readonly string[];
@@ -64,13 +66,15 @@ export async function issueTokens(
   project: string,
   wanted: readonly WantedToken[],
 ): Promise<IssuedToken[]> {
-  const { issuer, links, issuedAtMs } = await deps.store.read(async (reader) => {
-    const row = found(await getProject(reader, project));
-    const links = await readLinks(reader, project, wanted);
-    return { issuer: row.issuer, links, issuedAtMs: await issueTimeMs(reader, project, wanted, deps.clock.now()) };
-  });
+  const { row, links, issuedAtMs } = await deps.store.read(async (reader) => ({
+    row: found(await getProject(reader, project)),
+    links: await readLinks(reader, project, wanted),
+    issuedAtMs: await issueTimeMs(reader, project, wanted, deps.clock.now()),
+  }));
+  const { apiKey, tokenLifetimeMaxMs } = principalOf(call);
+  const rules = { project: row, apiKeyMaxMs: tokenLifetimeMaxMs };
   const key = await signers.activeKey(project);
-  const shared = { issuer, clientId: idOf(principalOf(call).apiKey), issuedAtMs };
+  const shared = { issuer: row.issuer, clientId: idOf(apiKey), issuedAtMs, rules };
   const issued = await Promise.all(wanted.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
   for (const [index, token] of wanted.entries()) requireSendable(issued[index]?.accessToken ?? "", token, links);
   const events = issued.map(({ tokenId }, index) => {
@@ -82,21 +86,24 @@ export async function issueTokens(
   return issued;
 }
 
-type SigningContext = Pick<Parameters<typeof mintAccessToken>[1], "issuer" | "clientId" | "issuedAtMs" | "tokenId">;
+interface SigningContext {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly issuedAtMs: number;
+  readonly tokenId: string;
+  readonly rules: LifetimeRules;
+}
 
-async function sign(
-  key: Parameters<typeof mintAccessToken>[0],
-  context: SigningContext,
-  wanted: WantedToken,
-): Promise<IssuedToken> {
-  const { links: audiences, lifetimeMs = LIFETIME_DEFAULT_MS, field: _field, ...content } = wanted;
-  const { token: accessToken, expireTimeMs } = await mintAccessToken(key, {
-    ...{ ...context, ...content },
-    ...{ audiences, lifetimeMs },
-  });
-  // As the token says it: whole seconds.
+async function sign(key: SigningKey, context: SigningContext, wanted: WantedToken): Promise<IssuedToken> {
+  const { rules, tokenId, ...signed } = context;
+  const { links: audiences, lifetimeMs: wantedMs, endsByMs, field = "", ...content } = wanted;
+  // As the token says them: whole seconds.
   const issuedAtMs = Math.floor(context.issuedAtMs / 1000) * 1000;
-  return { accessToken, tokenId: context.tokenId, lifetimeMs: expireTimeMs - issuedAtMs, expireTimeMs };
+  const endsInMs = endsByMs === undefined ? Number.POSITIVE_INFINITY : endsByMs - issuedAtMs;
+  const lifetimeMs = Math.min(lifetimeMsOf(wantedMs, rules, `${field}lifetime`), endsInMs);
+  const minted = await mintAccessToken(key, { ...signed, ...content, tokenId, audiences, lifetimeMs });
+  const { token: accessToken, expireTimeMs } = minted;
+  return { accessToken, tokenId, lifetimeMs: expireTimeMs - issuedAtMs, expireTimeMs };
 }
 
 /**

@@ -20,6 +20,8 @@ export interface Principal {
   readonly role: Role;
   /** The only project it may touch; undefined = all (operator). */
   readonly project?: string;
+  /** Longest life of the access tokens it mints; undefined = the project's. */
+  readonly tokenLifetimeMaxMs?: number;
 }
 
 /** A key as the API shows it: its text is known to nobody. */
@@ -32,4 +34,6 @@ export interface ApiKey {
   readonly hint: string;
   /** Milliseconds since the epoch; undefined = never. */
   readonly expireTimeMs?: number;
+  /** Longest life of the access tokens it mints; undefined = the project's. */
+  readonly tokenLifetimeMaxMs?: number;
 }

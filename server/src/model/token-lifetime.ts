@@ -1,3 +1,6 @@
+/** Life of an access token when neither the request nor the project says (contract.md 8). */
+export const ACCESS_TOKEN_LIFETIME_DEFAULT_MS = 15 * 60 * 1000;
+
 /** Longest life of an access token that we mint (contract.md 8). */
 export const ACCESS_TOKEN_LIFETIME_MAX_MS = 24 * 60 * 60 * 1000;
 

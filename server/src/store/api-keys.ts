@@ -46,10 +46,10 @@ export function listApiKeys(
 /** Writes over the version given in `row`. @throws ConduitError `etag_mismatch` when that is not the current one */
 export async function updateApiKey(
   tx: Tx,
-  row: Pick<ApiKeyRow, "project" | "id" | "version" | "displayName" | "expireTime" | "updateTime">,
+  row: Omit<ApiKeyRow, "keyHash" | "role" | "hint" | "createTime">,
 ): Promise<ApiKeyRow> {
-  const { project, id, version, displayName, expireTime, updateTime } = row;
-  const change = { displayName, expireTime, updateTime, version: sql`${apiKeys.version} + 1` };
+  const { project, id, version, displayName, expireTime, tokenLifetimeMaxMs, updateTime } = row;
+  const change = { displayName, expireTime, tokenLifetimeMaxMs, updateTime, version: sql`${apiKeys.version} + 1` };
   const isCurrent = and(isKey(project, id), eq(apiKeys.version, version));
   return updatedRow(await tx.update(apiKeys).set(change).where(isCurrent).returning());
 }

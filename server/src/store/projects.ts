@@ -4,9 +4,11 @@ import { insertedRow, updatedRow } from "./row-change.ts";
 import { projects } from "./schema.ts";
 
 export type ProjectRow = typeof projects.$inferSelect;
+/** What is left out gets its default. */
+export type NewProjectRow = Omit<typeof projects.$inferInsert, "version">;
 
 /** @throws ConduitError `resource_exists` */
-export async function insertProject(tx: Tx, row: Omit<ProjectRow, "version">): Promise<ProjectRow> {
+export async function insertProject(tx: Tx, row: NewProjectRow): Promise<ProjectRow> {
   return insertedRow(await tx.insert(projects).values(row).onConflictDoNothing().returning());
 }
 
@@ -27,12 +29,10 @@ export function listProjects(reader: Reader, afterId: string, limit: number): Pr
 }
 
 /** Writes over the version given in `row`. @throws ConduitError `etag_mismatch` when that is not the current one */
-export async function updateProject(
-  tx: Tx,
-  row: Pick<ProjectRow, "id" | "version" | "displayName" | "updateTime">,
-): Promise<ProjectRow> {
-  const { id, version, displayName, updateTime } = row;
-  const change = { displayName, updateTime, version: sql`${projects.version} + 1` };
+export async function updateProject(tx: Tx, row: Omit<ProjectRow, "issuer" | "createTime">): Promise<ProjectRow> {
+  const { id, version, displayName, accessTokenLifetimeMs, accessTokenLifetimeMaxMs, updateTime } = row;
+  const lifetimes = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
+  const change = { displayName, ...lifetimes, updateTime, version: sql`${projects.version} + 1` };
   const isCurrent = and(eq(projects.id, id), eq(projects.version, version));
   return updatedRow(await tx.update(projects).set(change).where(isCurrent).returning());
 }

@@ -71,6 +71,9 @@ export const projects = pgTable("projects", {
   displayName: text("display_name").notNull(),
   /** `iss` of the tokens it mints, fixed. */
   issuer: text("issuer").notNull(),
+  /** Of access tokens that are minted without a wish; the defaults are contract.md 8's. */
+  accessTokenLifetimeMs: integer("access_token_lifetime_ms").notNull().default(900_000),
+  accessTokenLifetimeMaxMs: integer("access_token_lifetime_max_ms").notNull().default(86_400_000),
   version: rowVersion(),
   createTime: createTime(),
   updateTime: updateTime(),
@@ -196,6 +199,8 @@ export const apiKeys = pgTable(
     hint: text("hint").notNull(),
     /** Null = never. */
     expireTime: time("expire_time"),
+    /** Of the access tokens it mints; null = the project's. */
+    tokenLifetimeMaxMs: integer("token_lifetime_max_ms"),
     version: rowVersion(),
     createTime: createTime(),
     updateTime: updateTime(),

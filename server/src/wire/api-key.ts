@@ -7,7 +7,7 @@ import {
 import type { ApiKey, Role } from "../model/api-key.ts";
 import { enumTable } from "./enum-table.ts";
 import { metaToProto, type ResourceMeta } from "./resource-meta.ts";
-import { timestampFromMs } from "./time.ts";
+import { durationFromMs, timestampFromMs } from "./time.ts";
 
 const ROLES = enumTable<Role, ProtoRole>("role", {
   viewer: ProtoRole.VIEWER,
@@ -31,5 +31,6 @@ export function apiKeyToProto(apiKey: ApiKey, meta: ResourceMeta): ApiKeyMessage
     keyHint: apiKey.hint,
   });
   message.expireTime = timestampFromMs(apiKey.expireTimeMs);
+  message.tokenLifetimeMax = durationFromMs(apiKey.tokenLifetimeMaxMs);
   return message;
 }

@@ -6,9 +6,12 @@ import { metaOf } from "../etag.ts";
 
 /** Without the key's text. */
 export function apiKeyMessageOf(row: ApiKeyRow): ApiKeyMessage {
-  const { project, id, displayName, role, hint, expireTime } = row;
+  const { project, id, displayName, role, hint, expireTime, tokenLifetimeMaxMs } = row;
   const expireTimeMs = expireTime === null ? undefined : expireTime.getTime();
   const name = apiKeyName(project ?? undefined, id);
-  const apiKey = { name, displayName, role, hint, ...(expireTimeMs !== undefined && { expireTimeMs }) };
-  return apiKeyToProto(apiKey, metaOf(row));
+  const limits = {
+    ...(expireTimeMs !== undefined && { expireTimeMs }),
+    ...(tokenLifetimeMaxMs !== null && { tokenLifetimeMaxMs }),
+  };
+  return apiKeyToProto({ name, displayName, role, hint, ...limits }, metaOf(row));
 }

@@ -11,7 +11,7 @@ import { generateToken } from "../../model/token-string.ts";
 import { type ApiKeyRow, getApiKey, insertApiKey } from "../../store/api-keys.ts";
 import type { Tx } from "../../store/database.ts";
 import { roleFromProto } from "../../wire/api-key.ts";
-import { msFromTimestamp } from "../../wire/time.ts";
+import { msFromDuration, msFromTimestamp } from "../../wire/time.ts";
 import { newApiKeyRow } from "../api-key-row.ts";
 import type { AuditedCall } from "../audit-of.ts";
 import { createOnce } from "../create-once.ts";
@@ -35,7 +35,8 @@ export async function createApiKey(
   const id = request.apiKeyId || newId(deps.random, message.displayName, "key");
   const text = generateToken("apiKey", deps.random).reveal();
   const expireTimeMs = msFromTimestamp(message.expireTime);
-  const row = newApiKeyRow(text, { project, id, role, displayName: message.displayName, expireTimeMs }, nowMs);
+  const limits = { expireTimeMs, tokenLifetimeMaxMs: msFromDuration(message.tokenLifetimeMax) };
+  const row = newApiKeyRow(text, { project, id, role, displayName: message.displayName, ...limits }, nowMs);
   const make = async (tx: Tx): Promise<Write<ApiKeyRow>> => {
     if (project !== null) await requireProject(tx, project);
     return { result: await insertApiKey(tx, row), changes: [] };

@@ -16,7 +16,7 @@ import {
   lockApiKey,
   updateApiKey as updateRow,
 } from "../../store/api-keys.ts";
-import { msFromTimestamp } from "../../wire/time.ts";
+import { msFromDuration, msFromTimestamp } from "../../wire/time.ts";
 import { type AuditedCall, auditOf } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
@@ -95,7 +95,7 @@ function readChange(
   row: ApiKeyRow,
   request: UpdateApiKeyRequest,
   nowMs: number,
-): Pick<ApiKeyRow, "displayName" | "expireTime"> {
+): Pick<ApiKeyRow, "displayName" | "expireTime" | "tokenLifetimeMaxMs"> {
   const current = apiKeyMessageOf(row);
   const { message } = applyMask(ApiKeySchema, current, required(request.apiKey), request.updateMask, FIXED);
   const expireTimeMs = msFromTimestamp(message.expireTime);
@@ -104,5 +104,9 @@ function readChange(
   if (message.role !== current.role)
     violations.push({ field: "api_key.role", description: "is fixed: create another key and delete this one" });
   if (violations.length > 0) throw invalidFields(violations);
-  return { displayName: message.displayName, expireTime: expireTimeMs === undefined ? null : new Date(expireTimeMs) };
+  return {
+    displayName: message.displayName,
+    expireTime: expireTimeMs === undefined ? null : new Date(expireTimeMs),
+    tokenLifetimeMaxMs: msFromDuration(message.tokenLifetimeMax) ?? null,
+  };
 }

@@ -4,5 +4,8 @@ import type { ProjectRow } from "../../store/projects.ts";
 import { projectToProto } from "../../wire/project.ts";
 import { metaOf } from "../etag.ts";
 
-export const projectMessageOf = (row: ProjectRow): ProjectMessage =>
-  projectToProto({ name: projectName(row.id), displayName: row.displayName, issuer: row.issuer }, metaOf(row));
+export function projectMessageOf(row: ProjectRow): ProjectMessage {
+  const { id, displayName, issuer, accessTokenLifetimeMs, accessTokenLifetimeMaxMs } = row;
+  const lifetimes = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
+  return projectToProto({ name: projectName(id), displayName, issuer, ...lifetimes }, metaOf(row));
+}

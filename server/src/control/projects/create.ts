@@ -22,6 +22,7 @@ import { newId } from "../new-id.ts";
 import { found } from "../resource-path.ts";
 import { signingKeyRow } from "../signing-keys.ts";
 import { projectMessageOf } from "./convert.ts";
+import { lifetimesOf } from "./lifetimes.ts";
 
 /** A project's id has 40 characters at most: it stands in its issuer's URL. */
 const SLUG_MAX = 31;
@@ -33,6 +34,7 @@ export async function createProject(
   context: AuditedCall,
 ): Promise<{ project: ProjectMessage; configSequence: bigint }> {
   const displayName = request.project?.displayName ?? "";
+  const lifetimes = lifetimesOf(request.project);
   const id = request.projectId || newId(deps.random, displayName, "project", SLUG_MAX);
   const now = new Date(deps.clock.now());
   const dataKey = deps.keyring.createDataKey(id);
@@ -41,7 +43,7 @@ export async function createProject(
   const issuer = builtInIssuer(id, `${deps.publicUrl()}/p/${id}`);
   const make = async (tx: Tx): Promise<Write<ProjectRow>> => {
     const times = { createTime: now, updateTime: now };
-    const result = await insertProject(tx, { id, displayName, issuer: issuer.iss, ...times });
+    const result = await insertProject(tx, { id, displayName, issuer: issuer.iss, ...lifetimes, ...times });
     await insertDataKey(tx, dataKey, now);
     await insertSigningKey(tx, signingKey);
     await insertIssuer(tx, { project: id, id: BUILT_IN_ISSUER_ID, spec: issuerSpecOf(issuer), ...times });

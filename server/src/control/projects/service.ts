@@ -32,6 +32,7 @@ import { required } from "../required.ts";
 import { found, readProjectName } from "../resource-path.ts";
 import { projectMessageOf } from "./convert.ts";
 import { createProject } from "./create.ts";
+import { lifetimesOf } from "./lifetimes.ts";
 
 const FIXED = [...OUTPUT_ONLY, "issuer"];
 /** More than any project may hold; a project of this size is emptied by hand first. */
@@ -61,8 +62,9 @@ export const projectService = (deps: Deps): ServiceImpl<typeof ProjectService> =
     const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
       const row = found(await lockProject(tx, id));
       requireEtag(wanted.etag, row);
-      const { displayName } = applyMask(ProjectSchema, projectMessageOf(row), wanted, updateMask, FIXED).message;
-      const updated = await updateProject(tx, { ...row, displayName, updateTime: new Date(deps.clock.now()) });
+      const { message: next } = applyMask(ProjectSchema, projectMessageOf(row), wanted, updateMask, FIXED);
+      const change = { displayName: next.displayName, ...lifetimesOf(next) };
+      const updated = await updateProject(tx, { ...row, ...change, updateTime: new Date(deps.clock.now()) });
       return { result: updated, changes: [] };
     });
     return { project: projectMessageOf(result), configSequence: sequence };

@@ -16,7 +16,7 @@ import { msFromDuration } from "../../wire/time.ts";
 import { principalOf } from "../call.ts";
 import { compileStoredLink } from "../compile-link.ts";
 import type { Deps } from "../deps.ts";
-import { type IssuingCall, issueTokens, LIFETIME_DEFAULT_MS, type WantedToken } from "../issue-tokens.ts";
+import { type IssuingCall, issueTokens, type WantedToken } from "../issue-tokens.ts";
 import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { readProjectName } from "../resource-path.ts";
@@ -77,7 +77,8 @@ function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, n
   return {
     subject: String(claims.sub),
     links: request.links,
-    lifetimeMs: lifetimeOf(user, msFromDuration(request.lifetime) ?? LIFETIME_DEFAULT_MS, nowMs),
+    lifetimeMs: msFromDuration(request.lifetime),
+    endsByMs: endOf(user, nowMs),
     scope: scopeOf(claims, request.scope),
     roles: rolesOf(claims.roles),
     claims: carriedClaims(claims),
@@ -103,13 +104,14 @@ function requireUsable(claims: Claims, clientId: string): void {
 
 const unusable = (description: string) => invalidFields([{ field: "subject_token", description }]);
 
-/** Never longer than the old token, its leeway not counted. */
-function lifetimeOf({ claims, issuer, validUntilMs }: User, wantedMs: number, nowMs: number): number {
+/** The end of the old token, its leeway not counted. Throws `field_invalid` when that is less than two seconds away. */
+function endOf({ claims, issuer, validUntilMs }: User, nowMs: number): number {
   const endMs = typeof claims.exp === "number" ? claims.exp * 1000 : validUntilMs - issuer.expLeewayMs;
-  // Both ends in whole seconds, as the new token says them.
-  const leftMs = (Math.floor(endMs / 1000) - Math.floor(nowMs / 1000)) * 1000;
-  if (leftMs < 1000) throw unusable("is about to expire");
-  return Math.min(wantedMs, leftMs);
+  // In whole seconds, as the new token says it.
+  const endsByMs = Math.floor(endMs / 1000) * 1000;
+  // A token may be dated a second ahead.
+  if (endsByMs - nowMs < 2000) throw unusable("is about to expire");
+  return endsByMs;
 }
 
 /** RFC 8693 2.2.1: what was asked for if the old token has all of it; without a wish all that it has. */
