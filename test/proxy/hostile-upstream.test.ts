@@ -1,6 +1,6 @@
 // promises.md S4: whatever an upstream answers, the client gets that answer whole, a 502, or a visibly broken one; the
 // next request gets its own answer.
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { until } from "../support/until.ts";
 import { credentialLines, LINK_ID, rawExchange, startProxy } from "./harness.ts";
@@ -25,6 +25,11 @@ const ROWS: readonly (readonly [what: string, answer: string, outcome: string, m
   ["status 999", sized("", "HTTP/1.1 999 X"), INVALID],
   ["a status of two digits", sized("", "HTTP/1.1 20 X"), INVALID],
   ["HTTP/2", sized("", "HTTP/2 200 OK"), INVALID],
+  ["100 that nobody asked for", `${head("", "HTTP/1.1 100 Continue")}${OK}`, "200 ok"],
+  ["100 with header lines, twice", `${head("A: b\r\n", "HTTP/1.1 100").repeat(2)}${OK}`, "200 ok"],
+  ["100 after hints", `${head("", "HTTP/1.1 103 X")}${head("", "HTTP/1.1 100 Continue")}${OK}`, INVALID],
+  ["100 with a bare line feed", `HTTP/1.1 100 X\nA: b\r\n\r\n${OK}`, INVALID],
+  ["100 and nothing else", head("", "HTTP/1.1 100 Continue"), "504 upstream_timeout"],
   ["hints before", `${head("", "HTTP/1.1 103 X")}${OK}`, "200 ok"],
   ["an unknown interim answer", `${head("", "HTTP/1.1 199 X")}${OK}`, "200 ok"],
   ["2,000 interim answers", `${head("", "HTTP/1.1 103 X").repeat(2000)}${OK}`, "200 ok"],
@@ -87,12 +92,38 @@ test("S4: an upstream's answer reaches its own client whole, or visibly not", as
     const upstream = await startRawUpstream((socket, _request, index) => {
       socket.write(Buffer.from(index === 0 ? answer : OK, "latin1"));
     });
-    const timeouts = { firstByteTimeoutMs: 2_000, idleTimeoutMs: 2_000 };
+    const timeouts = { firstByteTimeoutMs: 500, idleTimeoutMs: 500 };
     const proxy = await startProxy({ baseUrl: upstream.url, link: { upstream: timeouts } });
     const first = outcomeOf(await rawExchange(proxy.port, requestOf(method)), method === "HEAD");
     seen.push([what, first, outcomeOf(await rawExchange(proxy.port, requestOf("GET")))]);
   }
   expect(seen).toEqual(OUTCOMES);
+});
+
+test("RFC 9110 15.2: a 100 that nobody asked for is ignored byte by byte, and on a connection used again", async () => {
+  const continued = `${head("X: y\r\n", "HTTP/1.1 100 Continue")}${OK}`;
+  const drip = (socket: Socket, text: string): void => {
+    socket.write(text.slice(0, 1));
+    if (text.length > 1) setImmediate(() => drip(socket, text.slice(1)));
+  };
+  const upstream = await startRawUpstream((socket, _request, index) => {
+    if (index === 0) drip(socket, continued);
+    else socket.write(continued);
+  });
+  const proxy = await startProxy({ baseUrl: upstream.url });
+  for (let count = 0; count < 3; count += 1) {
+    expect(outcomeOf(await rawExchange(proxy.port, requestOf("GET")))).toBe("200 ok");
+  }
+  expect(upstream.connections).toHaveLength(1);
+});
+
+test("S4: a body that looks like 100 Continue stays a body", async () => {
+  const body = head("", "HTTP/1.1 100 Continue");
+  const upstream = await startRawUpstream((socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`, () => socket.write(body));
+  });
+  const proxy = await startProxy({ baseUrl: upstream.url });
+  expect(await rawExchange(proxy.port, requestOf("GET"))).toMatch(/\r\n\r\nHTTP\/1\.1 100 Continue\r\n\r\n$/);
 });
 
 test("S4: bytes sent before any request are no answer", async () => {

@@ -1,5 +1,6 @@
-import { Client, type Dispatcher } from "undici";
+import { type buildConnector, Client, type Dispatcher } from "undici";
 import type { Dialer } from "./dialer.ts";
+import { UnaskedContinue } from "./unasked-continue.ts";
 
 /** Where a pool's connections lead. Links that differ in any of these do not share connections. */
 export interface UpstreamOrigin {
@@ -13,7 +14,28 @@ export interface UpstreamOrigin {
 }
 
 /** One connection at a time to one upstream; opened when it is needed, opened again when it was lost. */
-export type UpstreamClient = Client;
+export class UpstreamClient extends Client {
+  readonly #unaskedContinue: UnaskedContinue;
+
+  constructor(origin: string, options: Client.Options & { readonly connect: buildConnector.connector }) {
+    const unaskedContinue = new UnaskedContinue();
+    const connect: buildConnector.connector = (target, callback) =>
+      options.connect(target, (...[cause, socket]: Parameters<buildConnector.Callback>) => {
+        // On failure undici leaves the second one out.
+        if (cause !== null) return callback(cause, null);
+        unaskedContinue.attach(socket);
+        callback(null, socket);
+      });
+    super(origin, { ...options, connect });
+    this.#unaskedContinue = unaskedContinue;
+  }
+
+  /** A request is being sent on it. */
+  expectAnswer(): void {
+    this.#unaskedContinue.expectAnswer();
+  }
+}
+
 /** What a client tells about one exchange. */
 export type UpstreamHandler = Dispatcher.DispatchHandler;
 /** Steers one exchange: pause, resume, abort (which closes the connection). */
@@ -33,7 +55,7 @@ const IDLE_MAX_MS = 60_000;
  */
 export function createUpstreamClients(dial: Dialer): CreateUpstreamClient {
   return ({ origin, ...address }) =>
-    new Client(origin, {
+    new UpstreamClient(origin, {
       connect: dial(address),
       allowH2: false,
       pipelining: 1,

@@ -116,6 +116,7 @@ export class UpstreamExchange implements UpstreamHandler, AnswerBody {
     const slot = this.#slot as PoolSlot;
     this.#isReusedSocket = slot.requestsOnSocket > 0;
     slot.requestsOnSocket += 1;
+    slot.client.expectAnswer();
     if (this.#request.body !== undefined) this.#arm(this.#timeouts.idleTimeoutMs);
   }
 
