@@ -51,7 +51,7 @@ beforeAll(async () => {
   const token = { allowedOrigins: ["https://app.example"], allowedAddresses: ["192.0.2.0/24"] };
   const { linkToken: it } = await plane.client(LinkTokenService).createLinkToken({ parent: link, linkToken: token });
   linkToken = it!.token;
-});
+}, 60_000);
 afterAll(() => plane[Symbol.asyncDispose]());
 
 const tokens = (credential = project.keys.viewer) => plane.client(TokenService, credential);
@@ -144,6 +144,21 @@ describe("a token that is refused: stage, code and reason are the proxy's", () =
     expect(await verify({ token: sign(), linkToken: "cl_pub_x" })).toMatchObject({
       ...{ stage: "link-token", code: "link_token_invalid", judgedStages: ["link-token"] },
     });
+  });
+
+  it("by a revocation, in its own stage", async () => {
+    const token = sign({ jti: "t-withdrawn" });
+    expect((await verify({ token })).accepted).toBe(true);
+    await plane.client(TokenService).revokeToken({ parent, target: { case: "tokenId", value: "t-withdrawn" } });
+    const answer = await verify({ token, path: "/users/user-1/x" });
+    expect(answer).toMatchObject({
+      stage: "revocation",
+      code: "token_revoked",
+      jwtError: "Token revoked",
+      status: 401,
+    });
+    expect(answer.judgedStages).toEqual(["user-token", "revocation"]);
+    expect(answer.token?.verified).toBe(true);
   });
 
   it("by the link's state and modes", async () => {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { wrongSetting } from "../model/exit.ts";
 import type { Output } from "./output.ts";
 
-/** How long a pipe may stay silent before nothing is expected of it: whoever starts us may never close it. */
+/** How long a pipe that nobody named may stay silent before nothing is expected of it: whoever starts us may never close it. */
 const SILENT_MS = 2_000;
 
 /** What `process.stdin` is to us. */
@@ -16,7 +16,7 @@ export type TokenStream = AsyncIterable<Uint8Array | string> & { readonly isTTY?
 export async function readToken(path: string | undefined, stdin: TokenStream, output: Output): Promise<string> {
   if (path !== undefined && path !== "-") return readFile(path).trim();
   if (path === undefined && stdin.isTTY === true) return "";
-  const text = await readStream(stdin);
+  const text = await readStream(stdin, path === "-" ? undefined : SILENT_MS);
   if (text === undefined) output.err("No token came on standard input: going on without one.");
   return (text ?? "").trim();
 }
@@ -29,14 +29,15 @@ function readFile(path: string): string {
   }
 }
 
-/** Undefined = it stayed open and silent. */
-async function readStream(stdin: TokenStream): Promise<string | undefined> {
+/** Undefined = it stayed open and silent. @param silentMs undefined = wait for its end, however long */
+async function readStream(stdin: TokenStream, silentMs: number | undefined): Promise<string | undefined> {
   let text = "";
   let isSilent = false;
-  const timer = setTimeout(() => {
+  const giveUp = () => {
     isSilent = true;
     stdin.destroy();
-  }, SILENT_MS);
+  };
+  const timer = silentMs === undefined ? undefined : setTimeout(giveUp, silentMs);
   try {
     for await (const chunk of stdin) {
       clearTimeout(timer);
