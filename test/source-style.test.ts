@@ -64,7 +64,7 @@ describe("files", () => {
   test("names are kebab-case and say what is inside", () => {
     const isGood = (path: string) =>
       path.split("/").every((part) => {
-        const name = part.replace(/^\./, "").replace(/(\.test|\.config)?\.(ts|tsx|mjs|json)$/, "");
+        const name = part.replace(/^\./, "").replace(/(\.full)?(\.test|\.config)?\.(ts|tsx|mjs|json)$/, "");
         const isSpeaking =
           ALLOWED_NAMES.includes(name) || !name.split("-").some((word) => FORBIDDEN_WORDS.includes(word));
         return /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) && isSpeaking;
