@@ -47,6 +47,9 @@ export const jsonAnswer = (
   headers: Readonly<Record<string, string>> = {},
 ): PlainAnswer => ({ status, headers: { ...HEADERS, ...headers }, body: JSON.stringify(body) });
 
+/** Success that says nothing. */
+export const emptyAnswer = (): PlainAnswer => ({ status: 200, headers: { "Cache-Control": "no-store" }, body: "" });
+
 /** The fault as RFC 6749 5.2 writes it. */
 export const faultAnswer = ({ status, code, description, headers }: OAuthFault): PlainAnswer =>
   jsonAnswer(status, { error: code, error_description: plainText(description) }, headers);

@@ -41,6 +41,8 @@ function metadataOf(issuer: string, { endpoints, grants }: Offer): object {
     grant_types_supported: grants,
     token_endpoint: url("token"),
     token_endpoint_auth_methods_supported: url("token") && CONFIDENTIAL,
+    revocation_endpoint: url("revoke"),
+    revocation_endpoint_auth_methods_supported: url("revoke") && CONFIDENTIAL,
     introspection_endpoint: url("introspect"),
     introspection_endpoint_auth_methods_supported: url("introspect") && CONFIDENTIAL,
   };

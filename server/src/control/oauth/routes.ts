@@ -6,6 +6,7 @@ import type { Authenticator } from "../authenticate.ts";
 import { createEndpointRoute, type Endpoint } from "./endpoint.ts";
 import { introspectEndpoint } from "./introspect.ts";
 import { createMetadataRoute } from "./metadata-route.ts";
+import { revokeEndpoint } from "./revoke.ts";
 import { GRANT_TYPES, tokenEndpoint } from "./token.ts";
 
 export interface OAuthParts {
@@ -20,6 +21,7 @@ export interface OAuthParts {
 export function createOAuthRoutes({ store, api, authenticator, log }: OAuthParts): PlainRoute[] {
   const endpoints = new Map<string, Endpoint>([
     ["token", tokenEndpoint(api, authenticator)],
+    ["revoke", revokeEndpoint(api, authenticator)],
     ["introspect", introspectEndpoint(api, authenticator)],
   ]);
   const offer = { endpoints: [...endpoints.keys()], grants: GRANT_TYPES };
