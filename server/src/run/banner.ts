@@ -18,6 +18,7 @@ export function banner({ file, dataDir, userToken, masterKeyPath }: BannerOption
   return `
 Conduit Link, development: one process, demo data in ${dataDir} (master key: ${masterKeyPath}, kept beside the data; not for production)
   page   ${file.control_url}    proxy  ${file.proxy_url}    API  ${file.control_url} and gRPC ${file.grpc_address}    admin  ${file.admin_url}
+  The demo links may reach their upstream on this machine (allow_private); other links may not reach loopback or private addresses unless an operator says so.
 
 # 401: no token
 curl -i ${link}/api/users/123/profile
