@@ -110,6 +110,45 @@ describe("a token of an issuer that the link trusts", () => {
   });
 });
 
+describe("an issuer's mapping", () => {
+  const setMapping = (exchangeClaims: Record<string, string>) =>
+    plane.client(IssuerService).updateIssuer({
+      issuer: { name: `${parent}/issuers/idp`, exchangeClaims },
+      updateMask: { paths: ["exchange_claims"] },
+    });
+  afterAll(() => setMapping({}));
+
+  it("says which claims the new token gets, and from where", async () => {
+    const { issuer } = await setMapping({
+      roles: '["https://app.example/roles"]',
+      tenant_id: "org.id",
+      "https://app.example/plan": "plan",
+      missing: "not.there",
+    });
+    expect(Object.keys(issuer?.exchangeClaims ?? {})).toHaveLength(4);
+    const person = { "https://app.example/roles": ["admin"], org: { id: "o-1" }, plan: "pro", email: "a@b.example" };
+    const token = await signIdp({ ...claims({ iss: IDP, aud: "api" }), ...person });
+    const payload = decodeJwt((await exchange(token, { links: [idpLink] })).accessToken);
+    expect(payload).toMatchObject({
+      sub: "user-1",
+      roles: ["admin"],
+      tenant_id: "o-1",
+      "https://app.example/plan": "pro",
+    });
+    for (const name of ["email", "org", "missing", "https://app.example/roles"])
+      expect(payload).not.toHaveProperty(name);
+  });
+
+  it.each<[Record<string, string>, string]>([
+    [{ sub: "email" }, 'issuer.exchange_claims["sub"]'],
+    [{ exp: "x" }, 'issuer.exchange_claims["exp"]'],
+    [{ constructor: "x" }, 'issuer.exchange_claims["constructor"]'],
+    [{ plan: "a..b" }, 'issuer.exchange_claims["plan"]'],
+  ])("%o is refused", async (mapping, field) => {
+    expect(await wrongFields(setMapping(mapping))).toEqual([field]);
+  });
+});
+
 describe("never longer", () => {
   it("the new token ends when the old one does, or before", async () => {
     const token = await signShared({ exp: nowS() + 100 });

@@ -22,6 +22,8 @@ export interface Issuer {
   readonly acceptedTypes?: readonly string[];
   /** Claim that is compared with a link's audiences; undefined = `aud`. */
   readonly audienceClaim?: string;
+  /** Claims of a token that is exchanged for one of the project's: name → path in this issuer's; undefined = all. */
+  readonly exchangeClaims?: Readonly<Record<string, string>>;
   /** Lets the addresses of fetched keys be loopback, private and link-local ones. */
   readonly allowPrivate: boolean;
   /** Authorities (PEM) for the TLS of hosts with keys, instead of the system's. */

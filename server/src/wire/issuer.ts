@@ -30,7 +30,7 @@ export function issuerFromProto(message: IssuerMessage): Issuer {
   const maxAgeWithoutExpMs = message.allowMissingExp ? (msFromDuration(message.maxTokenAge) ?? 0) : undefined;
   const maxLifetimeMs = msFromDuration(message.maxLifetime);
   const keysRefreshTimeMs = msFromTimestamp(message.keysRefreshTime);
-  const { acceptedTypes, audienceClaim, caCertificates } = message;
+  const { acceptedTypes, audienceClaim, caCertificates, exchangeClaims } = message;
   const algorithms = message.algorithms.map(algorithmFromProto);
   return {
     name: message.name,
@@ -45,6 +45,7 @@ export function issuerFromProto(message: IssuerMessage): Issuer {
     ...(audienceClaim !== "" && { audienceClaim }),
     ...(caCertificates !== "" && { caCertificates }),
     ...(keysRefreshTimeMs !== undefined && { keysRefreshTimeMs }),
+    ...(Object.keys(exchangeClaims).length > 0 && { exchangeClaims: sortedByName(exchangeClaims) }),
     // Our own clock signs and our own stream carries the keys: nothing needs leeway.
     expLeewayMs: msFromDuration(message.expLeeway) ?? (keys.kind === "built_in" ? 0 : LEEWAY_DEFAULTS.expLeewayMs),
     clockLeewayMs: msFromDuration(message.clockLeeway) ?? LEEWAY_DEFAULTS.clockLeewayMs,
@@ -52,6 +53,10 @@ export function issuerFromProto(message: IssuerMessage): Issuer {
     allowPrivate: message.allowPrivate,
   };
 }
+
+/** In one order, however the message came: the stream's bytes are compared by digest. */
+const sortedByName = (map: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** @param meta absent in the config stream */
 export function issuerToProto(issuer: Issuer, meta?: ResourceMeta): IssuerMessage {
@@ -67,6 +72,7 @@ export function issuerToProto(issuer: Issuer, meta?: ResourceMeta): IssuerMessag
     acceptedTypes: [...(issuer.acceptedTypes ?? [])],
     audienceClaim: issuer.audienceClaim ?? "",
     caCertificates: issuer.caCertificates ?? "",
+    exchangeClaims: { ...issuer.exchangeClaims },
     allowPrivate: issuer.allowPrivate,
   });
   message.maxLifetime = durationFromMs(issuer.maxLifetimeMs);

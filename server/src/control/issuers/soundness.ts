@@ -15,6 +15,7 @@ import type { Deps } from "../deps.ts";
 import { hmacProblem } from "../hmac-check.ts";
 import { issuerOf } from "../issuer-row.ts";
 import { openValues } from "../secret-values.ts";
+import { exchangeClaimViolations } from "./exchange-claims.ts";
 
 /** Links of one issuer that are looked at when it changes. */
 const LINKS_MAX = 1_000;
@@ -22,7 +23,13 @@ const LINKS_MAX = 1_000;
 /** Throws `field_invalid` naming every field of an issuer that is wrong, its secret included. */
 export async function requireSoundIssuer(deps: Deps, tx: Tx, project: string, issuer: Issuer): Promise<void> {
   const secrets = await secretViolations(deps, tx, project, issuer);
-  const violations = [...checkIssuer(issuer), ...staticKeyViolations(issuer), ...caViolations(issuer), ...secrets];
+  const violations = [
+    ...checkIssuer(issuer),
+    ...staticKeyViolations(issuer),
+    ...caViolations(issuer),
+    ...exchangeClaimViolations(issuer),
+    ...secrets,
+  ];
   if (violations.length > 0) throw invalidFields(violations);
 }
 

@@ -7,7 +7,6 @@ import {
 } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import type { JudgedLink } from "../../judge/judged-link.ts";
 import type { User } from "../../judge/user.ts";
-import { RESERVED_CLAIMS } from "../../jwt/mint.ts";
 import type { Claims } from "../../model/claims.ts";
 import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
 import { idOf, projectOf } from "../../model/resource-name.ts";
@@ -20,6 +19,7 @@ import { type IssuingCall, issueTokens, type WantedToken } from "../issue-tokens
 import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { readProjectName } from "../resource-path.ts";
+import { exchangedClaims } from "./exchanged-claims.ts";
 import { judgeSubjectToken } from "./subject-token.ts";
 
 /**
@@ -80,8 +80,7 @@ function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, n
     lifetimeMs: msFromDuration(request.lifetime),
     endsByMs: endOf(user, nowMs),
     scope: scopeOf(claims, request.scope),
-    roles: rolesOf(claims.roles),
-    claims: carriedClaims(claims),
+    ...exchangedClaims(claims, issuer),
     ...(session !== undefined && { session }),
     actor: { sub: clientId, ...(isObject(claims.act) && { act: claims.act }) },
   };
@@ -121,18 +120,6 @@ function scopeOf(claims: Claims, wanted: string): string {
   if (scopes.every((scope) => held.includes(scope))) return [...new Set(scopes)].join(" ");
   throw invalidFields([{ field: "scope", description: "has more than the subject token's" }]);
 }
-
-const rolesOf = (roles: unknown): string[] =>
-  (Array.isArray(roles) ? roles : [roles]).filter((role) => typeof role === "string" && role !== "");
-
-/** What tells of the old token and how the person signed in there, not of the person. */
-const DROPPED_CLAIMS: ReadonlySet<string> = new Set([
-  ...RESERVED_CLAIMS,
-  ...["azp", "scp", "may_act", "auth_time", "acr", "amr", "s_hash", "events", "typ", "ver", "rh", "uti"],
-]);
-
-const carriedClaims = (claims: Claims): Claims =>
-  Object.fromEntries(Object.entries(claims).filter(([name]) => !DROPPED_CLAIMS.has(name)));
 
 const isObject = (value: unknown): value is Claims =>
   typeof value === "object" && value !== null && !Array.isArray(value);
