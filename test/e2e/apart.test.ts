@@ -10,7 +10,7 @@ import { type ApartStack, joinProxy, startApart } from "../support/stack.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 import { until } from "../support/until.ts";
 
-const SECRET = "Qx17-cobalt-meadow-9-trumpet-willow-24";
+const SECRET = "Qx17vR9pZk3TqLw8Yb5NcHs2Dg6MfJx4aE";
 const PROJECT = "projects/apart";
 const LINK_ID = "apart-api";
 
@@ -38,6 +38,7 @@ beforeAll(async () => {
       injections: [{ bearer: {}, secret: `${PROJECT}/secrets/api-key` }],
       issuers: [`${PROJECT}/issuers/own`],
       rules: [{ path: "/users/{jwt.sub}/*" }],
+      sendForwarded: true,
       limits: [{ name: "per-user", requests: 100_000, burst: 10_000 }],
     },
   });
@@ -60,7 +61,7 @@ const ask = (port: number) =>
   });
 
 describe("joining", () => {
-  test("a join token works once", async () => {
+  test("a join token works once; a proxy behind TLS tells upstreams so", async () => {
     const env = { CONDUIT_URL: stack.controlUrl, CONDUIT_API_KEY: stack.apiKey };
     const { join_token } = JSON.parse((await runConduit(["proxy", "join-token", "--json"], { env })).stdout) as {
       join_token: string;
@@ -69,9 +70,15 @@ describe("joining", () => {
       startConduit("proxy", {
         dataDir: makeTmpDir("conduit-join-").path,
         env: { CONDUIT_JOIN_TOKEN: join_token },
-        args: ["--host", "127.0.0.1", "--control", stack.grpcAddress],
+        args: ["--host", "127.0.0.1", "--control", stack.grpcAddress, "--behind-tls"],
       });
     const first = await start();
+    const forwarded = async (port: number) => {
+      await ask(port);
+      return upstream.requests.at(-1)?.header("forwarded");
+    };
+    expect(await forwarded(first.ports.proxy)).toEqual([expect.stringMatching(/;proto=https$/)]);
+    expect(await forwarded(stack.proxy.ports.proxy)).toEqual([expect.stringMatching(/;proto=http$/)]);
     await first.stop();
     await expect(start()).rejects.toThrow(/CONDUIT_JOIN_TOKEN: unknown, used or expired/);
   });
