@@ -156,7 +156,7 @@ describe("the closed table of jwt_error", () => {
   });
 });
 
-describe("verified tokens are kept", () => {
+describe("S11: verified tokens are kept", () => {
   /** Whether the verdict was there at once, that is without any cryptography. */
   const isAtOnce = (link: ReturnType<typeof judged>, token: string, clock = fakeClock().clock) =>
     !(

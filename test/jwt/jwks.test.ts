@@ -72,7 +72,7 @@ async function outcome(token: string, issuer = issuerOf()) {
 /** Lets background fetches end. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-describe("fetching", () => {
+describe("S19: fetching", () => {
   test("keys are fetched once, with the bounds of the contract", async () => {
     const token = await tokenOf(one, "one");
     expect(await outcome(token)).toBe("accepted");
@@ -133,7 +133,7 @@ describe("fetching", () => {
   });
 });
 
-describe("rotation", () => {
+describe("S19: rotation", () => {
   test("an unknown kid is looked for, once per cooldown whatever comes", async () => {
     await outcome(await tokenOf(one, "one"));
     provider.body = setOf(one.jwk, two.jwk);
@@ -221,7 +221,7 @@ describe("rotation", () => {
   });
 });
 
-describe("a provider that fails", () => {
+describe("S19: a provider that fails", () => {
   test("known keys serve up to 24 hours, then nothing does", async () => {
     const token = await tokenOf(one, "one");
     await outcome(token);
@@ -307,7 +307,7 @@ describe("a provider that fails", () => {
   });
 });
 
-describe("over a restart", () => {
+describe("S19: over a restart", () => {
   test("a seeded source serves while the provider is down, and its age counts on", async () => {
     const token = await tokenOf(one, "one");
     await outcome(token);

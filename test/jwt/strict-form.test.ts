@@ -19,7 +19,7 @@ const raw = (...bytes: readonly (string | number)[]) =>
   );
 const withPayload = (payload: string) => `${raw(JSON.stringify(HEADER))}.${payload}.AAAA`;
 
-describe("compact form", () => {
+describe("S6: compact form", () => {
   test("a token is read without being changed", () => {
     const text = forge(
       { alg: "ES256", kid: "k", typ: "JWT" },
@@ -82,7 +82,7 @@ describe("compact form", () => {
   });
 });
 
-describe("header", () => {
+describe("S7: header", () => {
   test.each<[string, unknown]>([
     ["no alg", {}],
     ["alg that is no text", { alg: ["HS256"] }],
@@ -106,7 +106,7 @@ describe("header", () => {
   });
 });
 
-describe("payload", () => {
+describe("S10: payload", () => {
   test.each([
     ["an array", raw("[]")],
     ["null", raw("null")],

@@ -29,7 +29,7 @@ const published = (jwks: readonly object[], algorithms: readonly SigningAlgorith
 const signWith = (key: KeyObject, alg: string, claims = goodClaims(), kid?: string) =>
   new SignJWT(claims).setProtectedHeader({ alg, typ: "at+jwt", ...(kid !== undefined && { kid }) }).sign(key);
 
-describe("time", () => {
+describe("S9: time", () => {
   test.each([
     ["valid", {}, {}, NOW_MS, "accepted"],
     ["the last millisecond of the leeway", { exp: NOW_S }, {}, NOW_MS + 4_999, "accepted"],
@@ -80,7 +80,7 @@ describe("time", () => {
   });
 });
 
-describe("kinds of tokens", () => {
+describe("S9: kinds of tokens", () => {
   test.each([
     [{ typ: undefined }, "accepted"],
     [{ typ: "jwt" }, "accepted"],
@@ -122,7 +122,7 @@ describe("kinds of tokens", () => {
   });
 });
 
-describe("audience", () => {
+describe("S9: audience", () => {
   test.each([
     ["api", "accepted"],
     [["x", "api"], "accepted"],
@@ -137,7 +137,7 @@ describe("audience", () => {
   });
 });
 
-describe("issuer", () => {
+describe("S9: issuer", () => {
   test.each([
     [ISS, "accepted"],
     [ISS.slice(0, -1), "token_issuer_unknown: Invalid issuer"],
@@ -171,7 +171,7 @@ describe("issuer", () => {
   });
 });
 
-describe("signatures", () => {
+describe("S7: signatures", () => {
   const ec = keyPair("EC", "ec");
   const rsa = keyPair("RSA", "rsa");
   const ed = keyPair("OKP", "ed");

@@ -150,7 +150,7 @@ describe("issuers", () => {
     ["issuer.algorithms", { algorithms: ["RS256"] }],
     ["issuer.algorithms", { algorithms: [] }],
     ["issuer.algorithms", { ...url("https://issuer.example/jwks"), algorithms: ["RS256", "HS256"] }],
-    ["issuer.algorithms", { keys: { kind: "built_in" }, algorithms: ["RS256"] }],
+    ["issuer.algorithms", { keys: { kind: "built_in" }, algorithms: ["PS256"] }],
     ["issuer.max_token_age", { maxAgeWithoutExpMs: 0 }],
   ])("%s is named: %j", (field, change) => {
     expect(check(change)).toEqual([field]);
