@@ -23,23 +23,22 @@ export class HiddenCredential {
   readonly queryNames: readonly string[];
   readonly #headerLines: readonly string[];
   readonly #query: string;
-  /** Every spelling in which a value could come back. */
-  readonly #echoes: readonly string[];
+  readonly #sources: readonly Source[];
+  /** Every spelling in which a value could come back; made with the first answer, since most links are idle. */
+  #echoes: readonly string[] | undefined;
   /** The same for bodies; made with the first that is scanned. */
   #echoBytes: readonly Buffer[] | undefined;
 
   /** @throws TypeError when a value cannot be sent: the link is rejected, its text says which injection */
   constructor(injections: readonly Injection[], secretOf: (name: string) => SecretText) {
-    const opened = injections.map((injection) => open(injection, secretOf(injection.secret).reveal()));
+    this.#sources = injections.map((injection) => ({ injection, secret: secretOf(injection.secret) }));
+    const opened = this.#sources.map(open);
     const lines = opened.flatMap((it) => (it.header === undefined ? [] : [it.header]));
     this.#headerLines = lines.flat();
     this.headerNames = lines.map(([name]) => name.toLowerCase());
     const query = opened.flatMap((it) => (it.query === undefined ? [] : [it.query]));
     this.#query = query.map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
     this.queryNames = query.map(([name]) => name);
-    const echoes = new Set(opened.flatMap((it) => it.echoes).filter((text) => text.length >= BLANKED_MIN_LENGTH));
-    // The longest first: a value that holds another is blanked whole.
-    this.#echoes = [...echoes].sort((a, b) => b.length - a.length);
   }
 
   /** Appends its header lines. */
@@ -55,21 +54,26 @@ export class HiddenCredential {
 
   /** Whether a text holds one of its values. */
   isIn(text: string): boolean {
-    for (const echo of this.#echoes) if (text.includes(echo)) return true;
+    for (const echo of this.#spellings()) if (text.includes(echo)) return true;
     return false;
   }
 
   /** For one body: blanks its values there. Undefined = there is nothing to look for. */
   newScanner(): EchoScanner | undefined {
-    this.#echoBytes ??= bytesOf(this.#echoes);
+    this.#echoBytes ??= bytesOf(this.#spellings());
     return this.#echoBytes.length === 0 ? undefined : new EchoScanner(this.#echoBytes);
   }
 
   /** The text without any of its values: what an upstream echoes never reaches a client (S17). */
   blank(text: string): string {
     let blanked = text;
-    for (const echo of this.#echoes) if (blanked.includes(echo)) blanked = blanked.replaceAll(echo, BLANK);
+    for (const echo of this.#spellings()) if (blanked.includes(echo)) blanked = blanked.replaceAll(echo, BLANK);
     return blanked;
+  }
+
+  #spellings(): readonly string[] {
+    this.#echoes ??= echoesOf(this.#sources);
+    return this.#echoes;
   }
 
   toJSON(): string {
@@ -77,29 +81,42 @@ export class HiddenCredential {
   }
 }
 
+interface Source {
+  readonly injection: Injection;
+  readonly secret: SecretText;
+}
+
 interface Opened {
   readonly header?: readonly [name: string, value: string];
   readonly query?: readonly [name: string, value: string];
-  readonly echoes: readonly string[];
 }
 
-function open(injection: Injection, value: string): Opened {
-  const bytes = latin1(value);
-  const echoes = spellingsOf(value);
+function open({ injection, secret }: Source): Opened {
+  const value = secret.reveal();
   switch (injection.kind) {
     case "header":
-      return { header: headerLine(injection.name, `${latin1(injection.prefix)}${bytes}`), echoes };
+      return { header: headerLine(injection.name, latin1(`${injection.prefix}${value}`)) };
     case "bearer":
-      return { header: headerLine("Authorization", `Bearer ${bytes}`), echoes };
-    case "basic": {
+      return { header: headerLine("Authorization", `Bearer ${latin1(value)}`) };
+    case "basic":
       // RFC 7617 2: a colon would move the border between name and password.
       if (injection.name.includes(":")) throw new TypeError("injection basic: the user name must not contain a colon");
-      const pair = Buffer.from(`${injection.name}:${value}`, "utf8").toString("base64");
-      return { header: headerLine("Authorization", `Basic ${pair}`), echoes: [...echoes, ...spellingsOf(pair)] };
-    }
+      return { header: headerLine("Authorization", `Basic ${basicPair(injection.name, value)}`) };
     case "query":
-      return { query: [injection.name, value], echoes };
+      return { query: [injection.name, value] };
   }
+}
+
+const basicPair = (name: string, password: string): string => Buffer.from(`${name}:${password}`).toString("base64");
+
+/** The longest first: a value that holds another is blanked whole. */
+function echoesOf(sources: readonly Source[]): readonly string[] {
+  const texts = sources.flatMap(({ injection, secret }) => {
+    const value = secret.reveal();
+    return injection.kind === "basic" ? [value, basicPair(injection.name, value)] : [value];
+  });
+  const spelt = new Set(texts.flatMap(spellingsOf).filter((text) => text.length >= BLANKED_MIN_LENGTH));
+  return [...spelt].sort((a, b) => b.length - a.length);
 }
 
 function headerLine(name: string, value: string): readonly [string, string] {
