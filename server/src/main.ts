@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { apiKeyCreate } from "./cli/api-key-create.ts";
+import { auditExport } from "./cli/audit-export.ts";
 import { explainRequest } from "./cli/explain.ts";
 import { issuerPresets } from "./cli/issuer-presets.ts";
 import { jwtDecode } from "./cli/jwt-decode.ts";
@@ -64,6 +65,7 @@ function createProgram(output: Output): Command {
   addProxy(program, output);
   addApiKey(program, output);
   addKeys(program, output);
+  addAudit(program, output);
   addToken(program, output);
   addIssuer(program, output);
   addLink(program, output);
@@ -189,6 +191,22 @@ function addKeys(program: Command, output: Output): void {
     .action(async (flags) =>
       (await import("./run/local-keys.ts")).localRotateDataKey(flags, readEnvironment(), output),
     );
+}
+
+function addAudit(program: Command, output: Output): void {
+  const audit = program.command("audit").description("who minted, refreshed, revoked or changed what");
+  localFlags(audit.command("verify"))
+    .description("check that the sealed records are as they were sealed; exit 1 when they are not")
+    .option("--head <number:hash>", "the head an earlier run printed: it must still be in the chain")
+    .action(async (flags) => (await import("./run/local-audit.ts")).localAuditVerify(flags, readEnvironment(), output));
+  audit
+    .command("export")
+    .description("print events as JSON lines, newest first")
+    .option("--control-url <url>", "HTTP port of the control plane (default: CONDUIT_URL)")
+    .option("--project <id>", "the project; without one everything, for operators")
+    .option("--since <time>", "from then on, RFC 3339")
+    .option("--until <time>", "before then, RFC 3339")
+    .action((flags) => auditExport(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
 }
 
 function addToken(program: Command, output: Output): void {

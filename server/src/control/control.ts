@@ -1,6 +1,7 @@
 import { hkdfSync } from "node:crypto";
 import type { DescService } from "@bufbuild/protobuf";
 import { ApiKeyService } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
+import { AuditService } from "@conduit-link/proto/conduit/v1/audit_service_pb";
 import { ConfigService } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import { IssuerService } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
 import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
@@ -25,6 +26,7 @@ import type { Keyring } from "../sealing/keyring.ts";
 import type { SealingKey } from "../sealing/sealing-key.ts";
 import type { Store } from "../store/store.ts";
 import { apiKeyService } from "./api-keys/service.ts";
+import { auditService } from "./audit/service.ts";
 import { type Authenticator, trustedAuthenticator } from "./authenticate.ts";
 import { configService } from "./config/service.ts";
 import { storedCredentials } from "./credentials.ts";
@@ -168,6 +170,7 @@ function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): Contro
     mount(RevocationService, revocationService(deps)),
     mount(ProxyService, proxyService(deps, { statuses, isConnected })),
     mount(ConfigService, configService(deps, hub, statuses)),
+    mount(AuditService, auditService(deps)),
     mount(UsageService, usageService(deps)),
   ];
 }

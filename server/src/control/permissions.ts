@@ -102,6 +102,9 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
 
   "conduit.v1.UsageService/ListUsage": inProject("viewer", "parent"),
 
+  "conduit.v1.AuditService/GetAuditEvent": inProjectOrInstallation("owner", "name"),
+  "conduit.v1.AuditService/ListAuditEvents": inProjectOrInstallation("owner", "parent"),
+
   "grpc.health.v1.Health/Check": nothing("balancers ask without a credential; it says only whether we serve"),
   "grpc.health.v1.Health/Watch": nothing("balancers ask without a credential; it says only whether we serve"),
 };

@@ -11,11 +11,12 @@ const FORMS: Readonly<Record<NamedNoun, string>> = {
   apiKey: "projects/{project}/apiKeys/{key}, or apiKeys/{key} for an operator's",
   revocation: "projects/{project}/revocations/{revocation}",
   signingKey: "projects/{project}/signingKeys/{kid}",
+  auditEvent: "projects/{project}/auditEvents/{id}, or auditEvents/{id} for the installation's",
   proxy: "proxies/{proxy}",
 };
 
 /** Nouns with two ids in their names. */
-type NounInProject = "link" | "secret" | "issuer" | "apiKey" | "revocation" | "signingKey";
+type NounInProject = "link" | "secret" | "issuer" | "apiKey" | "revocation" | "signingKey" | "auditEvent";
 
 /** Id in a project's name. @throws ConduitError `field_invalid` naming `field` */
 export function readProjectName(name: string, field: string): string {

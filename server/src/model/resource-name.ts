@@ -10,6 +10,7 @@ const PATTERNS = {
   apiKey: /^(?:projects\/([^/]+)\/)?apiKeys\/([^/]+)$/,
   revocation: /^projects\/([^/]+)\/revocations\/([^/]+)$/,
   signingKey: /^projects\/([^/]+)\/signingKeys\/([^/]+)$/,
+  auditEvent: /^(?:projects\/([^/]+)\/)?auditEvents\/([^/]+)$/,
   proxy: /^proxies\/([^/]+)$/,
 } as const;
 
@@ -28,6 +29,9 @@ export const apiKeyName = (project: string | undefined, key: string): string =>
   project === undefined ? `apiKeys/${key}` : `projects/${project}/apiKeys/${key}`;
 /** @param kid RFC 7638 thumbprint */
 export const signingKeyName = (project: string, kid: string): string => `projects/${project}/signingKeys/${kid}`;
+/** `project` undefined = an event of the installation. */
+export const auditEventName = (project: string | undefined, id: string): string =>
+  project === undefined ? `auditEvents/${id}` : `projects/${project}/auditEvents/${id}`;
 export const proxyName = (proxy: string): string => `proxies/${proxy}`;
 
 /** The ids in a name, outermost first; undefined when it is not the name of such a noun. An absent project is "". */

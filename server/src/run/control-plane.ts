@@ -2,6 +2,7 @@ import type { Registry } from "prom-client";
 import { systemClock } from "../clock.ts";
 import { openFleet } from "../config-log/fleet.ts";
 import { type ConfigHub, createConfigHub } from "../config-log/hub.ts";
+import { startSealer } from "../control/audit/sealer.ts";
 import { type Control, createControl } from "../control/control.ts";
 import { toConnectError } from "../control/error-mapping.ts";
 import { JwksSources } from "../jwt/jwks.ts";
@@ -75,6 +76,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 async function serveApi(options: ControlPlaneOptions, store: Store, endings: Array<() => Promise<unknown>>) {
   const { log, host, tls } = options;
   const effects = { clock: systemClock, random: systemRandom, log };
+  endings.push(startSealer({ store, ...effects }));
   const keyring = createKeyring(parseMasterKeys(options.masterKeys), systemRandom);
   const fleet = await openFleet(store, { keyring, ...effects, version: VERSION });
   const hub = createConfigHub({ store, fleet, ...effects });

@@ -1,6 +1,8 @@
+import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
+import type { AuditRecord } from "../model/audit-chain.ts";
 import type { AuditEvent } from "../model/audit-event.ts";
 import { projectOf } from "../model/resource-name.ts";
-import type { Tx } from "./database.ts";
+import type { Reader, Tx } from "./database.ts";
 import { auditRecords } from "./schema.ts";
 import { storableText } from "./storable-text.ts";
 
@@ -31,4 +33,56 @@ function rowOf(event: AuditEvent): Omit<AuditRow, "id" | "block"> {
     clientAddress: text(event.clientAddress),
     details: Object.fromEntries(Object.entries(event.details).map(([name, value]) => [text(name), text(value)])),
   };
+}
+
+/** A row as the chain covers it. */
+export const recordOf = ({ time, block: _block, ...row }: AuditRow): AuditRecord => ({
+  ...row,
+  timeMs: time.getTime(),
+});
+
+/** Which events of a list; all must hold. */
+export interface AuditFilter {
+  /** Undefined = every project's and the installation's. */
+  readonly project?: string;
+  readonly actor?: string;
+  /** Ends with `.`: every action of the service. */
+  readonly action?: string;
+  readonly resource?: string;
+  readonly subject?: string;
+  readonly startTime?: Date;
+  /** Exclusive. */
+  readonly endTime?: Date;
+}
+
+/** Newest first, before `beforeId` (undefined = from the newest). */
+export function listAudit(
+  reader: Reader,
+  filter: AuditFilter,
+  beforeId: bigint | undefined,
+  limit: number,
+): Promise<AuditRow[]> {
+  const { project, actor, action, resource, subject, startTime, endTime } = filter;
+  const columns = auditRecords;
+  const wanted = and(
+    project === undefined ? undefined : eq(columns.project, project),
+    actor === undefined ? undefined : eq(columns.actor, actor),
+    action === undefined ? undefined : isAction(action),
+    resource === undefined ? undefined : eq(columns.resource, resource),
+    subject === undefined ? undefined : sql`${columns.details} ->> 'subject' = ${subject}`,
+    startTime === undefined ? undefined : gte(columns.time, startTime),
+    endTime === undefined ? undefined : lt(columns.time, endTime),
+    beforeId === undefined ? undefined : lt(columns.id, beforeId),
+  );
+  return reader.select().from(auditRecords).where(wanted).orderBy(desc(columns.id)).limit(limit);
+}
+
+const isAction = (action: string): SQL =>
+  action.endsWith(".") ? sql`starts_with(${auditRecords.action}, ${action})` : eq(auditRecords.action, action);
+
+/** @param project "" = the installation */
+export async function getAudit(reader: Reader, project: string, id: bigint): Promise<AuditRow | undefined> {
+  const isEvent = and(eq(auditRecords.project, project), eq(auditRecords.id, id));
+  const [row] = await reader.select().from(auditRecords).where(isEvent);
+  return row;
 }

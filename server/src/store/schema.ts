@@ -293,7 +293,8 @@ export const auditRecords = pgTable(
     id: bigint("id", { mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
     /** "" = the installation. No reference: the trail outlives what it tells of. */
     project: text("project").notNull(),
-    time: time("time").notNull(),
+    /** Milliseconds: the chain covers all of it. */
+    time: timestamp("time", { withTimezone: true, mode: "date", precision: 3 }).notNull(),
     actor: text("actor").notNull(),
     action: text("action").notNull(),
     resource: text("resource").notNull(),

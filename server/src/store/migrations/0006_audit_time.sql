@@ -1,0 +1,1 @@
+ALTER TABLE "audit_records" ALTER COLUMN "time" SET DATA TYPE timestamp (3) with time zone;
