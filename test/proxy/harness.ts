@@ -13,6 +13,7 @@ import { LINK_DEFAULTS, type Link, type Upstream } from "../../server/src/model/
 import type { LinkToken } from "../../server/src/model/link-token.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import { generateToken, hashToken } from "../../server/src/model/token-string.ts";
+import type { FetchJson } from "../../server/src/outbound/capped-fetch.ts";
 import { createDialer } from "../../server/src/outbound/dialer.ts";
 import { createResolver, type Resolve } from "../../server/src/outbound/resolver.ts";
 import { createUpstreamClients } from "../../server/src/outbound/upstream-client.ts";
@@ -122,6 +123,8 @@ export interface ProxyOptions {
   /** False = no configuration has come. */
   readonly isReady?: boolean;
   readonly hiddenKey?: string;
+  /** Default: no key set can be fetched. */
+  readonly fetchJson?: FetchJson;
 }
 
 export interface TestProxy {
@@ -129,6 +132,7 @@ export interface TestProxy {
   /** `http://127.0.0.1:<port>/<link-id>`. */
   readonly url: string;
   readonly links: CompiledLinks;
+  readonly jwksSources: JwksSources;
   readonly logLines: string[];
   readonly usage: UsageCounter;
   readonly registry: Registry;
@@ -150,8 +154,9 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const { clock = systemClock, hiddenKey = HIDDEN_KEY } = options;
   const logLines: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => logLines.push(line) });
-  const fetchJson = () => Promise.reject(new Error("no JWKS here"));
-  const links = new CompiledLinks(new JwksSources({ fetchJson, clock, log }));
+  const { fetchJson = () => Promise.reject(new Error("no JWKS here")) } = options;
+  const jwksSources = new JwksSources({ fetchJson, clock, log });
+  const links = new CompiledLinks(jwksSources);
   let version = 0n;
   const put = (...resources: OpenedResource[]) => {
     version += 1n;
@@ -218,7 +223,7 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
     live.finishAll("draining");
     tunnels.drain();
   };
-  return { port, url, links, logLines, usage, registry, tunnels, drain, call, put };
+  return { port, url, links, jwksSources, logLines, usage, registry, tunnels, drain, call, put };
 }
 
 /** Writes bytes to a port and resolves with everything that came back when the other side closes. */

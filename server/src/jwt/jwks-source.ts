@@ -223,7 +223,7 @@ export class JwksSource implements KeySource {
 
   #get(url: string): Promise<FetchedDocument> {
     const { allowPrivate, caCertificates } = this.#address;
-    const timeoutMs = Math.max(1, this.#attemptedAtMs + TIMEOUT_MS - this.#context.clock.monotonic());
+    const timeoutMs = Math.max(1, Math.ceil(this.#attemptedAtMs + TIMEOUT_MS - this.#context.clock.monotonic()));
     return this.#context.fetchJson(url, {
       ...{ timeoutMs, maxBytes: BODY_MAX_BYTES, allowPrivate, signal: this.#signal },
       ...(caCertificates !== undefined && { caCertificates }),
