@@ -116,8 +116,7 @@ async function serve(progress: Progress, parts: PipelineParts, refusedTokens: Re
   }
   progress.status = responded.answer.status;
   progress.headEchoes = responded.echoes;
-  const { headers } = responded.upstreamAnswer;
-  const body = parts.live.watch(headers, scannedBody(responded, progress));
+  const body = parts.live.watch(responded, scannedBody(responded, progress), config);
   return await progress.sink.stream(responded.answer, body);
 }
 
