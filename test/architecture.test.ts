@@ -150,6 +150,8 @@ const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["control/proxies/service.ts", "a new join token or credential is shown once"],
   ["control/secret-values.ts", "a new value is sealed for the database"],
   ["control/signing-keys.ts", "a new private key is sealed for the database"],
+  ["control/tokens/mint.ts", "a session's first refresh token is shown once"],
+  ["control/tokens/refresh.ts", "a session's next refresh token is shown"],
   ["jwt/signing-key.ts", "the private key that signs, or is imported"],
   ["jwt/trust.ts", "the HMAC key that verifies"],
   ["proxy/config/control-client.ts", "the proxy's credential goes into its calls"],

@@ -90,6 +90,7 @@ describe("the permission table", () => {
     const open = rows.filter(([, , row]) => row?.by === "nothing").map(([id]) => id);
     expect(open.sort()).toEqual([
       "conduit.v1.ProxyService/JoinProxy",
+      "conduit.v1.TokenService/RefreshToken",
       "grpc.health.v1.Health/Check",
       "grpc.health.v1.Health/Watch",
     ]);

@@ -28,6 +28,7 @@ import type { FetchJson } from "../../server/src/outbound/capped-fetch.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { createKeyring, type Keyring } from "../../server/src/sealing/keyring.ts";
 import { parseMasterKeys } from "../../server/src/sealing/master-keys.ts";
+import { openStore } from "../../server/src/store/open.ts";
 import type { Store } from "../../server/src/store/store.ts";
 import { openTestStore } from "../support/store.ts";
 
@@ -88,21 +89,35 @@ export interface TestProject {
   readonly keys: Readonly<Record<"viewer" | "minter" | "editor" | "owner", string>>;
 }
 
-/** @param kind PostgreSQL for what must hold when several do it at once: PGlite runs one transaction after the other */
-export async function startControlPlane(kind: Store["kind"] = "pglite"): Promise<ControlPlane> {
+/** What the replicas of one control plane share. */
+export interface Installation {
+  /** Of a PostgreSQL database. */
+  readonly url: string;
+  /** Base64 of 32 bytes. */
+  readonly masterKey: string;
+}
+
+/**
+ * @param at PostgreSQL for what must hold when several do it at once: PGlite runs one transaction after the other; an
+ * installation for one more replica of it
+ */
+export async function startControlPlane(at: Store["kind"] | Installation = "pglite"): Promise<ControlPlane> {
   const clock = fakeClock();
   const random = systemRandom;
   const lines: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void lines.push(line) });
-  const store = await openTestStore(kind);
-  const masterKey = new SecretText(Buffer.from(random.bytes(32)).toString("base64"));
-  const keyring = createKeyring(parseMasterKeys(masterKey), random);
+  const isReplica = typeof at === "object";
+  const effects = { clock, random, log };
+  const store = isReplica
+    ? await openStore({ kind: "postgres", url: new SecretText(at.url) }, effects)
+    : await openTestStore(at);
+  const masterKey = isReplica ? at.masterKey : Buffer.from(random.bytes(32)).toString("base64");
+  const keyring = createKeyring(parseMasterKeys(new SecretText(masterKey)), random);
   const fleet = await openFleet(store, { keyring, clock, random, version: "0.0.0-test" });
   const hub = createConfigHub({ store, fleet, clock, random, log });
   await hub.start();
   const documents = new Map<string, string>();
   const jwksSources = new JwksSources({ fetchJson: fetchFrom(documents), clock, log });
-  const effects = { clock, random, log };
   const control = createControl({ store, keyring, fleet, hub, jwksSources, ...effects, publicUrl: () => PUBLIC_URL });
   const { key } = await createOperatorKey(store, { clock, random }, "Test operator");
   const answers: string[] = [];

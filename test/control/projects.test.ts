@@ -42,7 +42,6 @@ describe("a project", () => {
     });
     const path = `/p/${made!.name.slice("projects/".length)}/.well-known/jwks.json`;
     const answer = await plane.control.jwksRoute({
-      clientAddress: "",
       method: "GET",
       path,
       header: () => undefined,

@@ -10,6 +10,7 @@ import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_p
 import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { RevocationService } from "@conduit-link/proto/conduit/v1/revocation_service_pb";
 import { SecretService } from "@conduit-link/proto/conduit/v1/secret_service_pb";
+import { SessionService } from "@conduit-link/proto/conduit/v1/session_service_pb";
 import { SigningKeyService } from "@conduit-link/proto/conduit/v1/signing_key_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { UsageService } from "@conduit-link/proto/conduit/v1/usage_service_pb";
@@ -29,10 +30,8 @@ import { apiKeyService } from "./api-keys/service.ts";
 import { auditService } from "./audit/service.ts";
 import { type Authenticator, trustedAuthenticator } from "./authenticate.ts";
 import { configService } from "./config/service.ts";
-import type { ControlService } from "./control-service.ts";
 import { storedCredentials } from "./credentials.ts";
 import type { Deps } from "./deps.ts";
-import { inProcessTransport } from "./in-process.ts";
 import { createGate, createInterceptors, type Gate } from "./interceptors.ts";
 import { issuerService } from "./issuers/service.ts";
 import { createJwksRoute } from "./jwks-route.ts";
@@ -47,6 +46,7 @@ import { createProxyStatuses, type ProxyStatuses } from "./proxy-status.ts";
 import { revocationService } from "./revocations/service.ts";
 import { sweepRevocations } from "./revocations/sweep.ts";
 import { secretService } from "./secrets/service.ts";
+import { sessionService } from "./sessions/service.ts";
 import { rotateDueKeys } from "./signing-keys/rotation-job.ts";
 import { signingKeyService } from "./signing-keys/service.ts";
 import { createSigners } from "./signing-keys.ts";
@@ -67,6 +67,12 @@ export interface ControlOptions {
   readonly log: Log;
   /** Under which clients reach the HTTP port; head of the issuers of projects made from now on. No trailing slash. */
   readonly publicUrl: () => string;
+}
+
+/** A service and its implementation, as the listeners mount them. */
+export interface ControlService {
+  readonly service: DescService;
+  readonly implementation: object;
 }
 
 /** The control plane without sockets. */
@@ -112,13 +118,7 @@ export function createControl(options: ControlOptions): Control {
     gate: createGate(authenticator, log, random),
     authenticate: (header) => requireAnyCredential(authenticator, header),
     jwksRoute: createJwksRoute(store, clock),
-    oauthRoutes: createOAuthRoutes({
-      store,
-      api: inProcessTransport(services, interceptors),
-      authenticator,
-      log,
-      random,
-    }),
+    oauthRoutes: createOAuthRoutes({ store, api: inProcess(services, interceptors), authenticator, log }),
     transportAs: (principal) => inProcess(services, createInterceptors(trustedAuthenticator(principal), log, random)),
     flush: () => statuses.flush(),
     async sweep() {
@@ -169,6 +169,7 @@ function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): Contro
     mount(ApiKeyService, apiKeyService(deps)),
     mount(SigningKeyService, signingKeyService(deps)),
     mount(TokenService, tokenService(deps, createSigners(deps))),
+    mount(SessionService, sessionService(deps)),
     mount(RevocationService, revocationService(deps)),
     mount(ProxyService, proxyService(deps, { statuses, isConnected })),
     mount(ConfigService, configService(deps, hub, statuses)),

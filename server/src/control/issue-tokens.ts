@@ -4,14 +4,16 @@ import type { Claims } from "../model/claims.ts";
 import { type FieldViolation, invalidFields } from "../model/errors.ts";
 import { idOf, projectName, projectOf } from "../model/resource-name.ts";
 import { recordAudit } from "../store/audit.ts";
-import type { Reader } from "../store/database.ts";
+import type { Reader, Tx } from "../store/database.ts";
 import { getLink, type LinkRow } from "../store/links.ts";
 import { getProject } from "../store/projects.ts";
+import type { SessionRow } from "../store/sessions.ts";
 import { type AuditedCall, auditOf } from "./audit-of.ts";
 import { principalOf } from "./call.ts";
 import type { Deps } from "./deps.ts";
 import { issueTimeMs } from "./issue-time.ts";
 import { found } from "./resource-path.ts";
+import { contentOf } from "./session-row.ts";
 import type { Signers } from "./signing-keys.ts";
 import { type LifetimeRules, lifetimeMsOf } from "./token-lifetime.ts";
 
@@ -59,12 +61,14 @@ export interface IssuingCall {
 
 /**
  * The one way access tokens are made for callers: all of them are signed and written into the audit trail, or none is.
+ * @param alongside what else is written if and only if the tokens are
  * @throws ConduitError `field_invalid` naming links that are not the project's, and tokens too long for a header or cookie
  */
 export async function issueTokens(
   { deps, signers, call }: IssuingCall,
   project: string,
   wanted: readonly WantedToken[],
+  alongside: (tx: Tx) => Promise<void> = async () => {},
 ): Promise<IssuedToken[]> {
   const { row, links, issuedAtMs } = await deps.store.read(async (reader) => ({
     row: found(await getProject(reader, project)),
@@ -82,8 +86,30 @@ export async function issueTokens(
     const details = { subject, token_id: tokenId, links: names.join(" ") };
     return auditOf(call, projectName(project), deps.clock.now(), details);
   });
-  await deps.store.transaction((tx) => recordAudit(tx, ...events));
+  await deps.store.transaction(async (tx) => {
+    await alongside(tx);
+    await recordAudit(tx, ...events);
+  });
   return issued;
+}
+
+/** The next access token of a session, whose refresh the audit trail tells of already. */
+export async function signForSession(
+  { deps, signers }: Pick<IssuingCall, "deps" | "signers">,
+  session: SessionRow,
+  { tokenId, clientId }: { readonly tokenId: string; readonly clientId: string },
+): Promise<IssuedToken> {
+  const { id, project, subject, links, scope, accessLifetimeMs, accessLifetimeMaxMs } = session;
+  const { row, issuedAtMs } = await deps.store.read(async (reader) => ({
+    row: found(await getProject(reader, project)),
+    issuedAtMs: await issueTimeMs(reader, project, [session], deps.clock.now()),
+  }));
+  const rules = { project: row, apiKeyMaxMs: accessLifetimeMaxMs ?? undefined };
+  // The project's cap may have been lowered since: a refresh is not refused for it.
+  const lifetimeMs = accessLifetimeMs === null ? undefined : Math.min(accessLifetimeMs, row.accessTokenLifetimeMaxMs);
+  const key = await signers.activeKey(project);
+  const context = { issuer: row.issuer, clientId, issuedAtMs, tokenId, rules };
+  return sign(key, context, { subject, links, scope, session: id, lifetimeMs, ...contentOf(session) });
 }
 
 interface SigningContext {

@@ -87,7 +87,13 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.TokenService/ExchangeToken": inProject("minter", "parent"),
   "conduit.v1.TokenService/IntrospectToken": inProject("minter", "parent"),
 
+  "conduit.v1.TokenService/RefreshToken": nothing("the refresh token in the request is the credential"),
   "conduit.v1.TokenService/RevokeToken": inProject("minter", "parent"),
+
+  "conduit.v1.SessionService/ListSessions": inProject("viewer", "parent"),
+  "conduit.v1.SessionService/GetSession": inProject("viewer", "name"),
+  "conduit.v1.SessionService/RevokeSession": inProject("minter", "name"),
+  "conduit.v1.SessionService/RevokeSubjectSessions": inProject("minter", "parent"),
 
   "conduit.v1.RevocationService/CreateRevocation": inProject("editor", "parent"),
   "conduit.v1.RevocationService/ListRevocations": inProject("viewer", "parent"),

@@ -9,6 +9,7 @@ const FORMS: Readonly<Record<NamedNoun, string>> = {
   secret: "projects/{project}/secrets/{secret}",
   issuer: "projects/{project}/issuers/{issuer}",
   apiKey: "projects/{project}/apiKeys/{key}, or apiKeys/{key} for an operator's",
+  session: "projects/{project}/sessions/{session}",
   revocation: "projects/{project}/revocations/{revocation}",
   signingKey: "projects/{project}/signingKeys/{kid}",
   auditEvent: "projects/{project}/auditEvents/{id}, or auditEvents/{id} for the installation's",
@@ -16,7 +17,7 @@ const FORMS: Readonly<Record<NamedNoun, string>> = {
 };
 
 /** Nouns with two ids in their names. */
-type NounInProject = "link" | "secret" | "issuer" | "apiKey" | "revocation" | "signingKey" | "auditEvent";
+type NounInProject = "link" | "secret" | "issuer" | "apiKey" | "revocation" | "signingKey" | "auditEvent" | "session";
 
 /** Id in a project's name. @throws ConduitError `field_invalid` naming `field` */
 export function readProjectName(name: string, field: string): string {

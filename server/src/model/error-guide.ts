@@ -167,6 +167,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorGuide>> = {
     "Other resources use this one, or there is no room for another",
     "Change those first, or wait, as `detail` says",
   ),
+  refresh_token_invalid: guide(
+    "The refresh token is unknown, expired, was used before, or its session was revoked",
+    "Sign in again; a client that was told so without reason sends its retries with the same `attempt_id`",
+  ),
   join_token_invalid: guide(
     "The join token is unknown, used or older than an hour",
     "Make a new one with `conduit proxy join-token`",

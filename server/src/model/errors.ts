@@ -243,6 +243,12 @@ export const ERRORS = {
     "Invalid join token",
     "The join token is unknown, used or expired: make a new one with `conduit proxy join-token`",
   ),
+  refresh_token_invalid: kind(
+    401,
+    "unauthenticated",
+    "Invalid refresh token",
+    "The refresh token is unknown, used before, revoked or expired: sign in again",
+  ),
   store_unavailable: kind(
     503,
     "unavailable",

@@ -8,6 +8,7 @@ const PATTERNS = {
   secret: /^projects\/([^/]+)\/secrets\/([^/]+)$/,
   issuer: /^projects\/([^/]+)\/issuers\/([^/]+)$/,
   apiKey: /^(?:projects\/([^/]+)\/)?apiKeys\/([^/]+)$/,
+  session: /^projects\/([^/]+)\/sessions\/([^/]+)$/,
   revocation: /^projects\/([^/]+)\/revocations\/([^/]+)$/,
   signingKey: /^projects\/([^/]+)\/signingKeys\/([^/]+)$/,
   auditEvent: /^(?:projects\/([^/]+)\/)?auditEvents\/([^/]+)$/,
@@ -22,6 +23,7 @@ export const linkTokenName = (project: string, link: string, token: string): str
   `projects/${project}/links/${link}/tokens/${token}`;
 export const secretName = (project: string, secret: string): string => `projects/${project}/secrets/${secret}`;
 export const issuerName = (project: string, issuer: string): string => `projects/${project}/issuers/${issuer}`;
+export const sessionName = (project: string, session: string): string => `projects/${project}/sessions/${session}`;
 export const revocationName = (project: string, revocation: string): string =>
   `projects/${project}/revocations/${revocation}`;
 /** `project` undefined = a key of the installation (operator). */

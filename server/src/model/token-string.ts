@@ -22,18 +22,24 @@ export type TokenKind = keyof typeof TOKEN_PREFIXES;
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /** 22 base62 characters carry 131 bits. */
 const RANDOM_LENGTH = 22;
-const CHECKSUM_LENGTH = 6;
+/** Base 62 digits of a checksum. */
+export const CHECKSUM_LENGTH = 6;
 const BASE = BigInt(ALPHABET.length);
 const BODY = new RegExp(`^[0-9A-Za-z]{${RANDOM_LENGTH}}_[0-9A-Za-z]{${CHECKSUM_LENGTH}}$`);
 
-function base62(value: bigint, length: number): string {
+/** A number in base 62, padded to a length. */
+export function base62(value: bigint, length: number): string {
   let text = "";
   for (let rest = value; text.length < length; rest /= BASE) text = ALPHABET[Number(rest % BASE)] + text;
   return text;
 }
 
+/** Reads what `base62` writes; the text holds nothing else. */
+export const fromBase62 = (text: string): bigint =>
+  [...text].reduce((sum, digit) => sum * BASE + BigInt(ALPHABET.indexOf(digit)), 0n);
+
 /** CRC-32 of everything before it: garbage is refused without a look-up, and scanners have no false positives. */
-const checksumOf = (text: string): string => base62(BigInt(crc32(text)), CHECKSUM_LENGTH);
+export const checksumOf = (text: string): string => base62(BigInt(crc32(text)), CHECKSUM_LENGTH);
 
 /** A new token of a kind: `<prefix><22 random base62>_<6 checksum>`. Show it once, keep `hashToken` of it. */
 export function generateToken(kind: TokenKind, random: Random): SecretText {

@@ -107,9 +107,7 @@ async function serve(progress: Progress, parts: PipelineParts, refusedTokens: Re
   if (upstreamAnswer.upgraded !== undefined) {
     progress.status = 101;
     const end = await openTunnel({ ...attached, upstreamAnswer }, upstreamAnswer.upgraded, progress.sink, parts);
-    if (!(end instanceof Refusal)) return end;
-    progress.status = 0;
-    return await refuse(progress, end);
+    return end instanceof Refusal ? await refuse(progress, end) : end;
   }
   const responded = respond({ ...attached, upstreamAnswer });
   if (responded instanceof Refusal) {
@@ -118,7 +116,8 @@ async function serve(progress: Progress, parts: PipelineParts, refusedTokens: Re
   }
   progress.status = responded.answer.status;
   progress.headEchoes = responded.echoes;
-  const body = parts.live.watch(responded, scannedBody(responded, progress), config);
+  const { headers } = responded.upstreamAnswer;
+  const body = parts.live.watch(headers, scannedBody(responded, progress));
   return await progress.sink.stream(responded.answer, body);
 }
 

@@ -18,6 +18,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   { table: "installation", column: "sealed_fleet_key", row: "id", inProject: false },
   { table: "secrets", column: "sealed_value", row: "id", version: "value_version", inProject: true },
   { table: "secrets", column: "sealed_next_value", row: "id", version: "next_value_version", inProject: true },
+  { table: "sessions", column: "sealed_refresh_key", row: "id", inProject: true },
   { table: "signing_keys", column: "sealed_private_jwk", row: "kid", inProject: true },
 ];
 

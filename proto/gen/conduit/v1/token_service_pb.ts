@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/token_service.proto.
  */
 export const file_conduit_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEinQIKElZlcmlmeVRva2VuUmVxdWVzdBIxCgRsaW5rGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIbCgV0b2tlbhgCIAEoCUIMgAEBukgGcgQogIAEEjAKBm1ldGhvZBgDIAEoCUIgukgd2AEBchgyFl5bQS1aXVtBLVowLTktXXswLDMwfSQSJgoEcGF0aBgEIAEoCUIYukgV2AEBchAogEAyC14vWyEiJC1+XSokEh8KCmxpbmtfdG9rZW4YBSABKAlCC4ABAbpIBXIDKIAIEhgKBm9yaWdpbhgGIAEoCUIIukgFcgMogAQSIgoOY2xpZW50X2FkZHJlc3MYByABKAlCCrpIB9gBAXICcAEilwIKE1ZlcmlmeVRva2VuUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgSFQoNanVkZ2VkX3N0YWdlcxgCIAMoCRINCgVzdGFnZRgDIAEoCRIOCgZzdGF0dXMYBCABKAUSDAoEY29kZRgFIAEoCRIOCgZkZXRhaWwYBiABKAkSEQoJand0X2Vycm9yGAcgASgJEhAKCGV4cGVjdGVkGAggASgJEgwKBHNlZW4YCSABKAkSJwoFdG9rZW4YCiABKAsyGC5jb25kdWl0LnYxLlRva2VuU3VtbWFyeRIXCgpydWxlX2luZGV4GAsgASgFSACIAQESFgoOZm9yd2FyZGVkX3BhdGgYDCABKAlCDQoLX3J1bGVfaW5kZXgi0gIKDFRva2VuU3VtbWFyeRIQCgh2ZXJpZmllZBgBIAEoCBIRCglhbGdvcml0aG0YAiABKAkSDgoGa2V5X2lkGAMgASgJEgwKBHR5cGUYBCABKAkSDgoGaXNzdWVyGAUgASgJEg8KB3N1YmplY3QYBiABKAkSEQoJYXVkaWVuY2VzGAcgAygJEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9ub3RfYmVmb3JlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmlzc3VlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHRva2VuX2lkGAsgASgJEg4KBnNjb3BlcxgMIAMoCRITCgtjbGFpbV9uYW1lcxgNIAMoCSKMAwoQTWludFRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEjAKB3N1YmplY3QYAiABKAlCH7pIHHIaEAEo/wEyE15bXlx4MDAtXHgxRlx4N0ZdKyQSPQoFbGlua3MYAyADKAlCLrpIK5IBKAgBECAYASIgch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSPQoIbGlmZXRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESJwoGY2xhaW1zGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIgCgVyb2xlcxgGIAMoCUIRukgOkgELEEAiB3IFEAEYgAESVAoFc2NvcGUYByABKAlCRbpIQnJAGIAQMjteKFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSsoIFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSspKik/JCKZAQoRTWludFRva2VuUmVzcG9uc2USGQoMYWNjZXNzX3Rva2VuGAEgASgJQgOAAQESEgoKdG9rZW5fdHlwZRgCIAEoCRISCgpleHBpcmVzX2luGAMgASgDEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCgh0b2tlbl9pZBgFIAEoCSJ9ChZCYXRjaE1pbnRUb2tlbnNSZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSOgoIcmVxdWVzdHMYAiADKAsyHC5jb25kdWl0LnYxLk1pbnRUb2tlblJlcXVlc3RCCrpIB5IBBAgBEGQiSAoXQmF0Y2hNaW50VG9rZW5zUmVzcG9uc2USLQoGdG9rZW5zGAEgAygLMh0uY29uZHVpdC52MS5NaW50VG9rZW5SZXNwb25zZSJgChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSHQoFdG9rZW4YAiABKAlCDoABAbpICHIGEAEogIAEIroCChdJbnRyb3NwZWN0VG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSDgoGaXNzdWVyGAIgASgJEg8KB3N1YmplY3QYAyABKAkSDQoFbGlua3MYBCADKAkSEQoJY2xpZW50X2lkGAUgASgJEhAKCHRva2VuX2lkGAYgASgJEhIKCnNlc3Npb25faWQYByABKAkSDQoFc2NvcGUYCCABKAkSDQoFcm9sZXMYCSADKAkSLgoKaXNzdWVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBmNsYWltcxgMIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiugIKFEV4Y2hhbmdlVG9rZW5SZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSJQoNc3ViamVjdF90b2tlbhgCIAEoCUIOgAEBukgIcgYQASiAgAQSPQoFbGlua3MYAyADKAlCLrpIK5IBKAgBECAYASIgch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSVAoFc2NvcGUYBCABKAlCRbpIQnJAGIAQMjteKFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSsoIFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSspKik/JBI9CghsaWZldGltZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIASKsAQoVRXhjaGFuZ2VUb2tlblJlc3BvbnNlEhkKDGFjY2Vzc190b2tlbhgBIAEoCUIDgAEBEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoAxIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIdG9rZW5faWQYBSABKAkSDQoFc2NvcGUYBiABKAki+AEKElJldm9rZVRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEh8KBXRva2VuGAIgASgJQg6AAQG6SAhyBhABKICABEgAEioKCHRva2VuX2lkGAMgASgJQha6SBNyERABKP8BMgpeW15ceDAwXSskSAASLAoKc2Vzc2lvbl9pZBgEIAEoCUIWukgTchEQASj/ATIKXlteXHgwMF0rJEgAEi0KBnJlYXNvbhgFIAEoCUIdukgachgYyAEyE15bXlx4MDAtXHgxRlx4N0ZdKiRCDwoGdGFyZ2V0EgW6SAIIASIuChNSZXZva2VUb2tlblJlc3BvbnNlEhcKD2NvbmZpZ19zZXF1ZW5jZRgBIAEoBDKGBAoMVG9rZW5TZXJ2aWNlEkgKCU1pbnRUb2tlbhIcLmNvbmR1aXQudjEuTWludFRva2VuUmVxdWVzdBodLmNvbmR1aXQudjEuTWludFRva2VuUmVzcG9uc2USWgoPQmF0Y2hNaW50VG9rZW5zEiIuY29uZHVpdC52MS5CYXRjaE1pbnRUb2tlbnNSZXF1ZXN0GiMuY29uZHVpdC52MS5CYXRjaE1pbnRUb2tlbnNSZXNwb25zZRJUCg1FeGNoYW5nZVRva2VuEiAuY29uZHVpdC52MS5FeGNoYW5nZVRva2VuUmVxdWVzdBohLmNvbmR1aXQudjEuRXhjaGFuZ2VUb2tlblJlc3BvbnNlEk4KC1Jldm9rZVRva2VuEh4uY29uZHVpdC52MS5SZXZva2VUb2tlblJlcXVlc3QaHy5jb25kdWl0LnYxLlJldm9rZVRva2VuUmVzcG9uc2USWgoPSW50cm9zcGVjdFRva2VuEiIuY29uZHVpdC52MS5JbnRyb3NwZWN0VG9rZW5SZXF1ZXN0GiMuY29uZHVpdC52MS5JbnRyb3NwZWN0VG9rZW5SZXNwb25zZRJOCgtWZXJpZnlUb2tlbhIeLmNvbmR1aXQudjEuVmVyaWZ5VG9rZW5SZXF1ZXN0Gh8uY29uZHVpdC52MS5WZXJpZnlUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb25kdWl0L3YxL3Rva2VuX3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEinQIKElZlcmlmeVRva2VuUmVxdWVzdBIxCgRsaW5rGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIbCgV0b2tlbhgCIAEoCUIMgAEBukgGcgQogIAEEjAKBm1ldGhvZBgDIAEoCUIgukgd2AEBchgyFl5bQS1aXVtBLVowLTktXXswLDMwfSQSJgoEcGF0aBgEIAEoCUIYukgV2AEBchAogEAyC14vWyEiJC1+XSokEh8KCmxpbmtfdG9rZW4YBSABKAlCC4ABAbpIBXIDKIAIEhgKBm9yaWdpbhgGIAEoCUIIukgFcgMogAQSIgoOY2xpZW50X2FkZHJlc3MYByABKAlCCrpIB9gBAXICcAEilwIKE1ZlcmlmeVRva2VuUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgSFQoNanVkZ2VkX3N0YWdlcxgCIAMoCRINCgVzdGFnZRgDIAEoCRIOCgZzdGF0dXMYBCABKAUSDAoEY29kZRgFIAEoCRIOCgZkZXRhaWwYBiABKAkSEQoJand0X2Vycm9yGAcgASgJEhAKCGV4cGVjdGVkGAggASgJEgwKBHNlZW4YCSABKAkSJwoFdG9rZW4YCiABKAsyGC5jb25kdWl0LnYxLlRva2VuU3VtbWFyeRIXCgpydWxlX2luZGV4GAsgASgFSACIAQESFgoOZm9yd2FyZGVkX3BhdGgYDCABKAlCDQoLX3J1bGVfaW5kZXgi0gIKDFRva2VuU3VtbWFyeRIQCgh2ZXJpZmllZBgBIAEoCBIRCglhbGdvcml0aG0YAiABKAkSDgoGa2V5X2lkGAMgASgJEgwKBHR5cGUYBCABKAkSDgoGaXNzdWVyGAUgASgJEg8KB3N1YmplY3QYBiABKAkSEQoJYXVkaWVuY2VzGAcgAygJEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9ub3RfYmVmb3JlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmlzc3VlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHRva2VuX2lkGAsgASgJEg4KBnNjb3BlcxgMIAMoCRITCgtjbGFpbV9uYW1lcxgNIAMoCSK5AwoQTWludFRva2VuUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEjAKB3N1YmplY3QYAiABKAlCH7pIHHIaEAEo/wEyE15bXlx4MDAtXHgxRlx4N0ZdKyQSPQoFbGlua3MYAyADKAlCLrpIK5IBKAgBECAYASIgch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSPQoIbGlmZXRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESJwoGY2xhaW1zGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIgCgVyb2xlcxgGIAMoCUIRukgOkgELEEAiB3IFEAEYgAESVAoFc2NvcGUYByABKAlCRbpIQnJAGIAQMjteKFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSsoIFtceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSspKik/JBIrCgdzZXNzaW9uGAggASgLMhouY29uZHVpdC52MS5TZXNzaW9uT3B0aW9ucyLRAQoOU2Vzc2lvbk9wdGlvbnMSMgoMZGV2aWNlX2xhYmVsGAEgASgJQhy6SBlyFxh4MhNeW15ceDAwLVx4MUZceDdGXSokEkIKDWlkbGVfbGlmZXRpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECID1JDICCAESRwoRYWJzb2x1dGVfbGlmZXRpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggBIsYBChFNaW50VG9rZW5SZXNwb25zZRIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARISCgp0b2tlbl90eXBlGAIgASgJEhIKCmV4cGlyZXNfaW4YAyABKAMSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHRva2VuX2lkGAUgASgJEhoKDXJlZnJlc2hfdG9rZW4YBiABKAlCA4ABARIPCgdzZXNzaW9uGAcgASgJIn0KFkJhdGNoTWludFRva2Vuc1JlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBI6CghyZXF1ZXN0cxgCIAMoCzIcLmNvbmR1aXQudjEuTWludFRva2VuUmVxdWVzdEIKukgHkgEECAEQZCJIChdCYXRjaE1pbnRUb2tlbnNSZXNwb25zZRItCgZ0b2tlbnMYASADKAsyHS5jb25kdWl0LnYxLk1pbnRUb2tlblJlc3BvbnNlImAKFkludHJvc3BlY3RUb2tlblJlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIdCgV0b2tlbhgCIAEoCUIOgAEBukgIcgYQASiAgAQiugIKF0ludHJvc3BlY3RUb2tlblJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBIOCgZpc3N1ZXIYAiABKAkSDwoHc3ViamVjdBgDIAEoCRINCgVsaW5rcxgEIAMoCRIRCgljbGllbnRfaWQYBSABKAkSEAoIdG9rZW5faWQYBiABKAkSEgoKc2Vzc2lvbl9pZBgHIAEoCRINCgVzY29wZRgIIAEoCRINCgVyb2xlcxgJIAMoCRIuCgppc3N1ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoGY2xhaW1zGAwgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCK6AgoURXhjaGFuZ2VUb2tlblJlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIlCg1zdWJqZWN0X3Rva2VuGAIgASgJQg6AAQG6SAhyBhABKICABBI9CgVsaW5rcxgDIAMoCUIuukgrkgEoCAEQIBgBIiByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBJUCgVzY29wZRgEIAEoCUJFukhCckAYgBAyO14oW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyggW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKykqKT8kEj0KCGxpZmV0aW1lGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBIqwBChVFeGNoYW5nZVRva2VuUmVzcG9uc2USGQoMYWNjZXNzX3Rva2VuGAEgASgJQgOAAQESEgoKdG9rZW5fdHlwZRgCIAEoCRISCgpleHBpcmVzX2luGAMgASgDEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCgh0b2tlbl9pZBgFIAEoCRINCgVzY29wZRgGIAEoCSKGAQoTUmVmcmVzaFRva2VuUmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABKIAEEiwKCmF0dGVtcHRfaWQYAiABKAlCGLpIFXITKIABMg5eW1x4MjEtXHg3RV0qJBIbCgljbGllbnRfaWQYAyABKAlCCLpIBXIDKIABItgBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARISCgp0b2tlbl90eXBlGAIgASgJEhIKCmV4cGlyZXNfaW4YAyABKAMSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHRva2VuX2lkGAUgASgJEhoKDXJlZnJlc2hfdG9rZW4YBiABKAlCA4ABARIPCgdzZXNzaW9uGAcgASgJEg0KBXNjb3BlGAggASgJIvgBChJSZXZva2VUb2tlblJlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIfCgV0b2tlbhgCIAEoCUIOgAEBukgIcgYQASiAgARIABIqCgh0b2tlbl9pZBgDIAEoCUIWukgTchEQASj/ATIKXlteXHgwMF0rJEgAEiwKCnNlc3Npb25faWQYBCABKAlCFrpIE3IREAEo/wEyCl5bXlx4MDBdKyRIABItCgZyZWFzb24YBSABKAlCHbpIGnIYGMgBMhNeW15ceDAwLVx4MUZceDdGXSokQg8KBnRhcmdldBIFukgCCAEiLgoTUmV2b2tlVG9rZW5SZXNwb25zZRIXCg9jb25maWdfc2VxdWVuY2UYASABKAQy2QQKDFRva2VuU2VydmljZRJICglNaW50VG9rZW4SHC5jb25kdWl0LnYxLk1pbnRUb2tlblJlcXVlc3QaHS5jb25kdWl0LnYxLk1pbnRUb2tlblJlc3BvbnNlEloKD0JhdGNoTWludFRva2VucxIiLmNvbmR1aXQudjEuQmF0Y2hNaW50VG9rZW5zUmVxdWVzdBojLmNvbmR1aXQudjEuQmF0Y2hNaW50VG9rZW5zUmVzcG9uc2USVAoNRXhjaGFuZ2VUb2tlbhIgLmNvbmR1aXQudjEuRXhjaGFuZ2VUb2tlblJlcXVlc3QaIS5jb25kdWl0LnYxLkV4Y2hhbmdlVG9rZW5SZXNwb25zZRJRCgxSZWZyZXNoVG9rZW4SHy5jb25kdWl0LnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaIC5jb25kdWl0LnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEk4KC1Jldm9rZVRva2VuEh4uY29uZHVpdC52MS5SZXZva2VUb2tlblJlcXVlc3QaHy5jb25kdWl0LnYxLlJldm9rZVRva2VuUmVzcG9uc2USWgoPSW50cm9zcGVjdFRva2VuEiIuY29uZHVpdC52MS5JbnRyb3NwZWN0VG9rZW5SZXF1ZXN0GiMuY29uZHVpdC52MS5JbnRyb3NwZWN0VG9rZW5SZXNwb25zZRJOCgtWZXJpZnlUb2tlbhIeLmNvbmR1aXQudjEuVmVyaWZ5VG9rZW5SZXF1ZXN0Gh8uY29uZHVpdC52MS5WZXJpZnlUb2tlblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Request of VerifyToken.
@@ -337,6 +337,14 @@ export type MintTokenRequest = Message<"conduit.v1.MintTokenRequest"> & {
    * @generated from field: string scope = 7;
    */
   scope: string;
+
+  /**
+   * Optional. Opens a session, and gives a refresh token too; `{}` for the defaults. All that is said above holds for the
+   * access tokens that the refresh token gets.
+   *
+   * @generated from field: conduit.v1.SessionOptions session = 8;
+   */
+  session?: SessionOptions | undefined;
 };
 
 /**
@@ -345,6 +353,41 @@ export type MintTokenRequest = Message<"conduit.v1.MintTokenRequest"> & {
  */
 export const MintTokenRequestSchema: GenMessage<MintTokenRequest> = /*@__PURE__*/
   messageDesc(file_conduit_v1_token_service, 3);
+
+/**
+ * How a session is opened.
+ *
+ * @generated from message conduit.v1.SessionOptions
+ */
+export type SessionOptions = Message<"conduit.v1.SessionOptions"> & {
+  /**
+   * Optional. What to call the device, for people; at most 120 characters.
+   *
+   * @generated from field: string device_label = 1;
+   */
+  deviceLabel: string;
+
+  /**
+   * Optional. It ends so long after the last refresh. Default and at most 7 days.
+   *
+   * @generated from field: google.protobuf.Duration idle_lifetime = 2;
+   */
+  idleLifetime?: Duration | undefined;
+
+  /**
+   * Optional. It ends at the latest so long after it was opened. Default and at most 30 days.
+   *
+   * @generated from field: google.protobuf.Duration absolute_lifetime = 3;
+   */
+  absoluteLifetime?: Duration | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.SessionOptions.
+ * Use `create(SessionOptionsSchema)` to create a new message.
+ */
+export const SessionOptionsSchema: GenMessage<SessionOptions> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 4);
 
 /**
  * Response of MintToken.
@@ -386,6 +429,20 @@ export type MintTokenResponse = Message<"conduit.v1.MintTokenResponse"> & {
    * @generated from field: string token_id = 5;
    */
   tokenId: string;
+
+  /**
+   * Only with `session`. `cl_rt_…`: gets the next access token, once (RefreshToken).
+   *
+   * @generated from field: string refresh_token = 6;
+   */
+  refreshToken: string;
+
+  /**
+   * Only with `session`. Its resource name; the last part is the token's `sid`.
+   *
+   * @generated from field: string session = 7;
+   */
+  session: string;
 };
 
 /**
@@ -393,7 +450,7 @@ export type MintTokenResponse = Message<"conduit.v1.MintTokenResponse"> & {
  * Use `create(MintTokenResponseSchema)` to create a new message.
  */
 export const MintTokenResponseSchema: GenMessage<MintTokenResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 4);
+  messageDesc(file_conduit_v1_token_service, 5);
 
 /**
  * Request of BatchMintTokens.
@@ -421,7 +478,7 @@ export type BatchMintTokensRequest = Message<"conduit.v1.BatchMintTokensRequest"
  * Use `create(BatchMintTokensRequestSchema)` to create a new message.
  */
 export const BatchMintTokensRequestSchema: GenMessage<BatchMintTokensRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 5);
+  messageDesc(file_conduit_v1_token_service, 6);
 
 /**
  * Response of BatchMintTokens.
@@ -442,7 +499,7 @@ export type BatchMintTokensResponse = Message<"conduit.v1.BatchMintTokensRespons
  * Use `create(BatchMintTokensResponseSchema)` to create a new message.
  */
 export const BatchMintTokensResponseSchema: GenMessage<BatchMintTokensResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 6);
+  messageDesc(file_conduit_v1_token_service, 7);
 
 /**
  * Request of IntrospectToken.
@@ -470,7 +527,7 @@ export type IntrospectTokenRequest = Message<"conduit.v1.IntrospectTokenRequest"
  * Use `create(IntrospectTokenRequestSchema)` to create a new message.
  */
 export const IntrospectTokenRequestSchema: GenMessage<IntrospectTokenRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 7);
+  messageDesc(file_conduit_v1_token_service, 8);
 
 /**
  * Response of IntrospectToken. When the token is not active nothing but `active` is set: the answer does not say why.
@@ -568,7 +625,7 @@ export type IntrospectTokenResponse = Message<"conduit.v1.IntrospectTokenRespons
  * Use `create(IntrospectTokenResponseSchema)` to create a new message.
  */
 export const IntrospectTokenResponseSchema: GenMessage<IntrospectTokenResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 8);
+  messageDesc(file_conduit_v1_token_service, 9);
 
 /**
  * Request of ExchangeToken.
@@ -618,7 +675,7 @@ export type ExchangeTokenRequest = Message<"conduit.v1.ExchangeTokenRequest"> & 
  * Use `create(ExchangeTokenRequestSchema)` to create a new message.
  */
 export const ExchangeTokenRequestSchema: GenMessage<ExchangeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 9);
+  messageDesc(file_conduit_v1_token_service, 10);
 
 /**
  * Response of ExchangeToken.
@@ -675,7 +732,114 @@ export type ExchangeTokenResponse = Message<"conduit.v1.ExchangeTokenResponse"> 
  * Use `create(ExchangeTokenResponseSchema)` to create a new message.
  */
 export const ExchangeTokenResponseSchema: GenMessage<ExchangeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 10);
+  messageDesc(file_conduit_v1_token_service, 11);
+
+/**
+ * Request of RefreshToken.
+ *
+ * @generated from message conduit.v1.RefreshTokenRequest
+ */
+export type RefreshTokenRequest = Message<"conduit.v1.RefreshTokenRequest"> & {
+  /**
+   * Required. The session's current refresh token.
+   *
+   * @generated from field: string refresh_token = 1;
+   */
+  refreshToken: string;
+
+  /**
+   * Optional. Any text that is new for each attempt to refresh and the same for its retries: a retry with it gets the
+   * answer that was lost, at any later time.
+   *
+   * @generated from field: string attempt_id = 2;
+   */
+  attemptId: string;
+
+  /**
+   * Optional. Which client asks: the id of a link of the session, or of the API key that opened it; another one's is
+   * refused. The access token's `client_id`. Default: that API key.
+   *
+   * @generated from field: string client_id = 3;
+   */
+  clientId: string;
+};
+
+/**
+ * Describes the message conduit.v1.RefreshTokenRequest.
+ * Use `create(RefreshTokenRequestSchema)` to create a new message.
+ */
+export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 12);
+
+/**
+ * Response of RefreshToken.
+ *
+ * @generated from message conduit.v1.RefreshTokenResponse
+ */
+export type RefreshTokenResponse = Message<"conduit.v1.RefreshTokenResponse"> & {
+  /**
+   * The JWT, to be sent as `Authorization: Bearer`.
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * `Bearer`.
+   *
+   * @generated from field: string token_type = 2;
+   */
+  tokenType: string;
+
+  /**
+   * Lifetime in whole seconds (RFC 6749 5.1).
+   *
+   * @generated from field: int64 expires_in = 3;
+   */
+  expiresIn: bigint;
+
+  /**
+   * When it expires.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * The token's `jti`.
+   *
+   * @generated from field: string token_id = 5;
+   */
+  tokenId: string;
+
+  /**
+   * The session's refresh token from now on; the one sent is used up.
+   *
+   * @generated from field: string refresh_token = 6;
+   */
+  refreshToken: string;
+
+  /**
+   * Resource name of the session.
+   *
+   * @generated from field: string session = 7;
+   */
+  session: string;
+
+  /**
+   * The access token's `scope`; empty = none.
+   *
+   * @generated from field: string scope = 8;
+   */
+  scope: string;
+};
+
+/**
+ * Describes the message conduit.v1.RefreshTokenResponse.
+ * Use `create(RefreshTokenResponseSchema)` to create a new message.
+ */
+export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_token_service, 13);
 
 /**
  * Request of RevokeToken.
@@ -697,7 +861,7 @@ export type RevokeTokenRequest = Message<"conduit.v1.RevokeTokenRequest"> & {
    */
   target: {
     /**
-     * An access token of the project's own issuer, as text: that one token.
+     * A token as text. An access token of the project's own issuer: that one token. A refresh token: its session.
      *
      * @generated from field: string token = 2;
      */
@@ -734,7 +898,7 @@ export type RevokeTokenRequest = Message<"conduit.v1.RevokeTokenRequest"> & {
  * Use `create(RevokeTokenRequestSchema)` to create a new message.
  */
 export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 11);
+  messageDesc(file_conduit_v1_token_service, 14);
 
 /**
  * Response of RevokeToken.
@@ -755,7 +919,7 @@ export type RevokeTokenResponse = Message<"conduit.v1.RevokeTokenResponse"> & {
  * Use `create(RevokeTokenResponseSchema)` to create a new message.
  */
 export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_token_service, 12);
+  messageDesc(file_conduit_v1_token_service, 15);
 
 /**
  * Users' tokens, minted by a back end that has logged the user in.
@@ -793,6 +957,18 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof ExchangeTokenRequestSchema;
     output: typeof ExchangeTokenResponseSchema;
+  },
+  /**
+   * Gives the next access token of a session, and the next refresh token. The refresh token is the credential: no API key.
+   * One that was used before ends the session, except right after (30 s) or with the `attempt_id` of the call that used it:
+   * then the answer is given again.
+   *
+   * @generated from rpc conduit.v1.TokenService.RefreshToken
+   */
+  refreshToken: {
+    methodKind: "unary";
+    input: typeof RefreshTokenRequestSchema;
+    output: typeof RefreshTokenResponseSchema;
   },
   /**
    * Withdraws a token, or a session with all its tokens: every proxy refuses them at once. What is unknown, or has expired,

@@ -1,4 +1,3 @@
-import type { Principal } from "../../model/api-key.ts";
 import { ConduitError } from "../../model/errors.ts";
 import type { PlainRequest } from "../../model/plain-http.ts";
 import { idOf } from "../../model/resource-name.ts";
@@ -9,7 +8,8 @@ import type { Form } from "./form.ts";
 /** A client that has authenticated: an API key, whose id is the `client_id` (contract.md 9). */
 export interface ConfidentialClient {
   readonly id: string;
-  readonly principal: Principal;
+  /** Header with which it calls the API. */
+  readonly authorization: string;
 }
 
 interface Credentials {
@@ -29,11 +29,12 @@ export async function authenticateClient(
 ): Promise<ConfidentialClient | OAuthFault> {
   const sent = readCredentials(request.header("authorization"), form);
   if (sent instanceof OAuthFault) return sent;
+  const authorization = `Bearer ${sent.secret}`;
   try {
-    const principal = await authenticator.apiKey(`Bearer ${sent.secret}`);
+    const principal = await authenticator.apiKey(authorization);
     const isOfProject = principal.project === undefined || principal.project === project;
     // The id too, though the secret alone says who it is: a client must not pass for another in its own logs.
-    if (isOfProject && idOf(principal.apiKey) === sent.id) return { id: sent.id, principal };
+    if (isOfProject && idOf(principal.apiKey) === sent.id) return { id: sent.id, authorization };
   } catch (error) {
     if (!(error instanceof ConduitError) || error.code !== "credential_invalid") throw error;
   }

@@ -1,0 +1,107 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type RefreshTokenRequest,
+  type RefreshTokenResponse,
+  RefreshTokenResponseSchema,
+} from "@conduit-link/proto/conduit/v1/token_service_pb";
+import { appendChanges } from "../../config-log/append.ts";
+import type { AuditEvent } from "../../model/audit-event.ts";
+import { ConduitError } from "../../model/errors.ts";
+import { isSignedWith, type RefreshToken, readRefreshToken, writeRefreshToken } from "../../model/refresh-token.ts";
+import { idOf, sessionName } from "../../model/resource-name.ts";
+import type { SecretText } from "../../model/secret-text.ts";
+import { judgeRefresh, type RefreshVerdict } from "../../policy/refresh.ts";
+import { recordAudit } from "../../store/audit.ts";
+import type { Tx } from "../../store/database.ts";
+import { lockSession, noteReplay, rotateSession, type SessionRow } from "../../store/sessions.ts";
+import { timestampFromMs } from "../../wire/time.ts";
+import { auditBy } from "../audit-of.ts";
+import type { Deps } from "../deps.ts";
+import { type IssuingCall, signForSession } from "../issue-tokens.ts";
+import { endWithTokens, REUSE_REASON } from "../session-end.ts";
+import { isSessionOpen, openRefreshKey } from "../session-row.ts";
+
+/** What the transaction has done. A refusal is a value: thrown inside, it would take the session's end back. */
+type Step =
+  | { readonly done: "refused" | "ended" }
+  | { readonly done: "refreshed"; readonly session: SessionRow; readonly refreshToken: SecretText };
+
+const REFUSED: Step = { done: "refused" };
+
+/**
+ * The next access and refresh token of a session (design.md 6).
+ * @throws ConduitError `refresh_token_invalid`, for every reason the same; a reuse has ended the session before it throws
+ */
+export async function refreshToken(issuing: IssuingCall, request: RefreshTokenRequest): Promise<RefreshTokenResponse> {
+  const { deps } = issuing;
+  const presented = readRefreshToken(request.refreshToken);
+  if (presented === undefined) throw new ConduitError("refresh_token_invalid");
+  const tokenId = deps.random.uuid();
+  const step = await deps.store.transaction((tx) => refresh(tx, issuing, presented, request, tokenId));
+  // After the commit: whoever is told that the session has ended can rely on it.
+  if (step.done !== "refreshed") throw new ConduitError("refresh_token_invalid");
+  const { session, refreshToken: next } = step;
+  const issued = await signForSession(issuing, session, { tokenId, clientId: request.clientId || session.clientId });
+  return create(RefreshTokenResponseSchema, {
+    accessToken: issued.accessToken,
+    tokenType: "Bearer",
+    expiresIn: BigInt(issued.lifetimeMs / 1000),
+    ...expireTimeOf(issued.expireTimeMs),
+    tokenId,
+    refreshToken: next.reveal(),
+    session: sessionName(session.project, session.id),
+    scope: session.scope,
+  });
+}
+
+async function refresh(
+  tx: Tx,
+  { deps, call }: IssuingCall,
+  presented: RefreshToken,
+  { attemptId, clientId }: RefreshTokenRequest,
+  tokenId: string,
+): Promise<Step> {
+  const session = await lockSession(tx, presented.session);
+  // Read after the lock was given: the wait for it may have been long.
+  const nowMs = deps.clock.now();
+  if (session === undefined || !isSessionOpen(session, nowMs)) return REFUSED;
+  const key = await openRefreshKey(tx, deps, session);
+  if (!isSignedWith(key, presented) || !isClientOf(session, clientId)) return REFUSED;
+  const { counter } = presented;
+  const verdict = judgeRefresh(stateOf(session), { counter, attemptId }, nowMs);
+  if (verdict === "unknown") return REFUSED;
+  const event = auditBy(nameOf(session), call, nameOf(session), nowMs, detailsOf(session, verdict, tokenId));
+  if (verdict === "reuse") return end(tx, deps, session, event);
+  if (verdict === "rotate") await rotateSession(tx, session.id, attemptId, new Date(nowMs));
+  else await noteReplay(tx, session.id, new Date(nowMs));
+  await recordAudit(tx, event);
+  const next = verdict === "rotate" ? session.counter + 1 : session.counter;
+  return { done: "refreshed", session, refreshToken: writeRefreshToken(key, session.id, next) };
+}
+
+async function end(tx: Tx, { random }: Deps, session: SessionRow, event: AuditEvent): Promise<Step> {
+  const changes = await endWithTokens(tx, random, session, REUSE_REASON, event.timeMs);
+  await recordAudit(tx, event);
+  await appendChanges(tx, changes);
+  return { done: "ended" };
+}
+
+/** A token that was stolen from one client is of no use to another that says who it is. */
+const isClientOf = (session: SessionRow, clientId: string): boolean =>
+  clientId === "" || clientId === session.clientId || session.links.some((link) => idOf(link) === clientId);
+
+const stateOf = ({ counter, rotateTime, attemptId }: SessionRow) => ({
+  counter,
+  rotateTimeMs: rotateTime?.getTime(),
+  attemptId,
+});
+
+const nameOf = ({ project, id }: SessionRow): string => sessionName(project, id);
+
+const detailsOf = ({ subject }: SessionRow, verdict: RefreshVerdict, tokenId: string): AuditEvent["details"] =>
+  verdict === "reuse" ? { subject, outcome: REUSE_REASON } : { subject, outcome: verdict, token_id: tokenId };
+
+function expireTimeOf(ms: number) {
+  const expireTime = timestampFromMs(ms);
+  return expireTime === undefined ? {} : { expireTime };
+}

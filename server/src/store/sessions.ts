@@ -1,0 +1,92 @@
+import { and, asc, eq, gt, isNull, lt, ne, sql } from "drizzle-orm";
+import type { Reader, Tx } from "./database.ts";
+import { sessions } from "./schema-tokens.ts";
+
+/**
+ * The refresh key is sealed for {table: "sessions", column: "sealed_refresh_key", project, row: id, version: 1}.
+ */
+export type SessionRow = typeof sessions.$inferSelect;
+export type NewSessionRow = Omit<
+  SessionRow,
+  "counter" | "rotateTime" | "attemptId" | "replayTime" | "revokeTime" | "revokeReason"
+>;
+
+export async function insertSessions(tx: Tx, rows: readonly NewSessionRow[]): Promise<void> {
+  if (rows.length > 0) await tx.insert(sessions).values([...rows]);
+}
+
+export async function getSession(reader: Reader, project: string, id: string): Promise<SessionRow | undefined> {
+  const isOne = and(eq(sessions.project, project), eq(sessions.id, id));
+  const [row] = await reader.select().from(sessions).where(isOne);
+  return row;
+}
+
+/** Reads and locks it until the transaction ends: of calls that come at once, each sees what the one before has done. */
+export async function lockSession(tx: Tx, id: string): Promise<SessionRow | undefined> {
+  const [row] = await tx.select().from(sessions).where(eq(sessions.id, id)).for("update");
+  return row;
+}
+
+export interface SessionPage {
+  /** Undefined = everybody's. */
+  readonly subject: string | undefined;
+  /** Undefined = from the first. */
+  readonly afterId: string | undefined;
+  readonly limit: number;
+}
+
+/** By id. */
+export function listSessions(
+  reader: Reader,
+  project: string,
+  { subject, afterId, limit }: SessionPage,
+): Promise<SessionRow[]> {
+  const page = and(
+    eq(sessions.project, project),
+    subject === undefined ? undefined : eq(sessions.subject, subject),
+    afterId === undefined ? undefined : gt(sessions.id, afterId),
+  );
+  return reader.select().from(sessions).where(page).orderBy(asc(sessions.id)).limit(limit);
+}
+
+/** The next refresh token is the current one. The caller holds the row's lock. */
+export async function rotateSession(tx: Tx, id: string, attemptId: string, now: Date): Promise<void> {
+  const next = { counter: sql`${sessions.counter} + 1`, rotateTime: now, attemptId };
+  await tx.update(sessions).set(next).where(eq(sessions.id, id));
+}
+
+/** The current refresh token was answered again. */
+export async function noteReplay(tx: Tx, id: string, now: Date): Promise<void> {
+  await tx.update(sessions).set({ replayTime: now }).where(eq(sessions.id, id));
+}
+
+/** Ends a session; false = it was ended before. */
+export async function endSession(tx: Tx, id: string, reason: string, now: Date): Promise<boolean> {
+  const isOpen = and(eq(sessions.id, id), isNull(sessions.revokeTime));
+  const change = { revokeTime: now, revokeReason: reason };
+  return (await tx.update(sessions).set(change).where(isOpen).returning({ id: sessions.id })).length > 0;
+}
+
+/** Ends all sessions of a person but one (undefined = all); returns the ids of those that had not ended by themselves. */
+export async function endSessionsOf(
+  tx: Tx,
+  { project, subject, except }: { project: string; subject: string; except: string | undefined },
+  reason: string,
+  now: Date,
+): Promise<string[]> {
+  const isOpen = and(
+    eq(sessions.project, project),
+    eq(sessions.subject, subject),
+    isNull(sessions.revokeTime),
+    gt(sessions.absoluteExpireTime, now),
+    except === undefined ? undefined : ne(sessions.id, except),
+  );
+  const change = { revokeTime: now, revokeReason: reason };
+  const ended = await tx.update(sessions).set(change).where(isOpen).returning({ id: sessions.id });
+  return ended.map(({ id }) => id);
+}
+
+/** Forgets sessions that ended by themselves before a time. */
+export async function deleteSessionsEndedBefore(tx: Tx, time: Date): Promise<void> {
+  await tx.delete(sessions).where(lt(sessions.absoluteExpireTime, time));
+}
