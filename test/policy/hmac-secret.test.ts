@@ -45,12 +45,16 @@ test("random secrets pass, as bytes, hex and base64", () => {
   }
 });
 
-test("S12: words stay words in base64; twelve words by dice pass", () => {
-  const words = Buffer.from("my secret key for the production server of the shop");
+test("S12: words stay words in base64; twelve words by dice pass, and random bytes after a name", () => {
+  const words = Buffer.from("correct horse battery staple correct horse");
   expect(problemOf(words.toString("base64"), words)).toMatch(/easy to guess/);
   expect(
     problemOf("trombone plastic unlikely harbor cement violin scatter amaze gravel mustard onyx ferry"),
   ).toBeUndefined();
+  for (const bytes of [randomBytes(16), randomBytes(24)]) {
+    expect(problemOf(`conduit-test-${bytes.toString("hex")}`)).toBeUndefined();
+    expect(problemOf(`demo-secret-${bytes.toString("base64url")}-key`)).toBeUndefined();
+  }
 });
 
 test.each([

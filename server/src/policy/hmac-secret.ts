@@ -61,7 +61,8 @@ export function hmacSecretProblem(
   const problem = RULES.find(({ isBroken }) => isBroken(text, bytes, minBytes))?.problem;
   if (problem !== undefined) return typeof problem === "string" ? problem : problem(minBytes);
   // Words stay words when they are written in base64.
-  const isWords = isGuessable(text) || isGuessable(Buffer.from(bytes).toString("latin1"));
+  const decoded = Buffer.from(bytes).toString("latin1");
+  const isWords = isGuessable(text) || (decoded !== text && isGuessable(decoded));
   return isWords ? `is too easy to guess: ${offer(minBytes)}` : undefined;
 }
 

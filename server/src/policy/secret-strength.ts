@@ -6,12 +6,12 @@ import { dictionary as english } from "@zxcvbn-ts/language-en";
 const JUDGED_LENGTH = 128;
 
 /**
- * Share of a random text's strength below which a secret reads like words, and the strength (decimal digits of guesses)
- * from which that does not matter: eleven words by dice. Measured: 32 random hexadecimal digits have at least 0.90, 32
- * random base64 characters 0.95; sentences of words 0.60-0.86.
+ * A secret passes when it takes this many decimal digits of guesses (110 bits), or when it is nearly as strong as a random
+ * text of its length. Measured: 32 random hexadecimal digits have a share of at least 0.90, 32 random base64 characters
+ * 0.95, and a few words before them do not spoil it; sentences of 35-45 characters have 0.60-0.86 and 25-32 digits.
  */
+const DIGITS_ENOUGH = 33;
 const RANDOM_SHARE_MIN = 0.88;
-const DIGITS_ENOUGH = 43;
 
 /** Names and calendar words are left out: they cost five times the time and change no verdict on 32 bytes. */
 const DICTIONARIES = {
