@@ -117,6 +117,7 @@ export interface ProxyOptions {
   readonly trustedProxies?: readonly string[];
   readonly serverOptions?: ServerOptions;
   readonly bodyIdleMs?: number;
+  readonly readIdleMs?: number;
   readonly socketsMax?: number;
   /** What names of upstreams lead to. Default: the system's resolver. */
   readonly lookup?: Resolve;
@@ -198,11 +199,11 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const refuse = (cause: Parameters<typeof headlessRefusal>[0]) => headlessRefusal(cause, systemRandom.uuid());
   const server = createServer(proxyServerOptions(options.serverOptions));
   server.maxHeadersCount = PROXY_MAX_HEADERS_COUNT;
-  const handlers = createHttpHandlers(
-    serve,
-    refuse,
-    options.bodyIdleMs === undefined ? {} : { bodyIdleMs: options.bodyIdleMs },
-  );
+  const { bodyIdleMs, readIdleMs } = options;
+  const handlers = createHttpHandlers(serve, refuse, {
+    ...(bodyIdleMs !== undefined && { bodyIdleMs }),
+    ...(readIdleMs !== undefined && { readIdleMs }),
+  });
   for (const [event, handler] of Object.entries(handlers)) server.on(event, handler);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

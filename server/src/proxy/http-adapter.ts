@@ -56,12 +56,14 @@ export interface HttpAdapterOptions {
   readonly isBehindTls?: boolean;
   /** Longest pause between bytes of a request body. Default 30 s. */
   readonly bodyIdleMs?: number;
+  /** How long a client may take nothing of a complete answer. Default 300 s. */
+  readonly readIdleMs?: number;
 }
 
 export function createHttpHandlers(
   serve: Serve,
   refuse: RefuseHeadless,
-  { isBehindTls = false, bodyIdleMs }: HttpAdapterOptions = {},
+  { isBehindTls = false, bodyIdleMs, readIdleMs }: HttpAdapterOptions = {},
 ): ProxyHttpHandlers {
   const inFlight = new WeakMap<Duplex, { readonly answer: HttpAnswer; readonly body: HttpBody }>();
   const refused = new WeakSet<Duplex>();
@@ -76,7 +78,7 @@ export function createHttpHandlers(
     if (inFlight.get(incoming.socket)?.answer.isLast === true) return;
     const sendContinue = isContinueAwaited ? () => response.writeContinue() : undefined;
     const body = new HttpBody(incoming, sendContinue, bodyIdleMs);
-    const answer = new HttpAnswer(incoming, response, body, upgradable);
+    const answer = new HttpAnswer(incoming, response, body, { upgradable, readIdleMs });
     inFlight.set(incoming.socket, { answer, body });
     serve(requestOf(incoming, body, isBehindTls, upgradable !== undefined), answer).catch(() => response.destroy());
   };

@@ -10,10 +10,20 @@ import { rawAnswer } from "./parser-failure.ts";
 const DRAIN_MAX_BYTES = 256 * 1024;
 const DRAIN_MAX_MS = 2_000;
 
+/** How long a client may take nothing of an answer that is complete on our side, before its connection is cut. */
+const READ_IDLE_MS = 300_000;
+
 /** A connection whose parser has stopped, and what came behind the request. */
 export interface Upgradable {
   readonly socket: Duplex;
   readonly head: Uint8Array;
+}
+
+export interface HttpAnswerOptions {
+  /** Given when the connection may be handed over. */
+  readonly upgradable?: Upgradable | undefined;
+  /** Default 300 s. */
+  readonly readIdleMs?: number | undefined;
 }
 
 /** The one answer to a `node:http` request. */
@@ -22,6 +32,8 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   readonly #response: ServerResponse;
   readonly #requestBody: HttpBody;
   readonly #upgradable: Upgradable | undefined;
+  readonly #readIdleMs: number;
+  #readTimer: NodeJS.Timeout | undefined;
   readonly #ended: Promise<AnswerEnd>;
   #resolveEnd!: (end: AnswerEnd) => void;
   #work: Abortable | undefined;
@@ -31,9 +43,14 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   #isLast = false;
   #onOver: (() => void) | undefined;
 
-  /** @param upgradable given when the connection may be handed over */
-  constructor(incoming: IncomingMessage, response: ServerResponse, requestBody: HttpBody, upgradable?: Upgradable) {
+  constructor(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    requestBody: HttpBody,
+    { upgradable, readIdleMs = READ_IDLE_MS }: HttpAnswerOptions = {},
+  ) {
     this.#upgradable = upgradable;
+    this.#readIdleMs = readIdleMs;
     this.#incoming = incoming;
     this.#response = response;
     this.#requestBody = requestBody;
@@ -139,6 +156,10 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
       this.#response.end(lastChunk);
     }
     if (!this.#incoming.complete) this.#drainRequest(() => undefined);
+    // The upstream is done, so nothing else would ever end a connection whose client has stopped reading.
+    if (this.#response.writableLength > 0) {
+      this.#readTimer = setTimeout(() => this.#response.destroy(), this.#readIdleMs);
+    }
   }
 
   fail(cause: Error): void {
@@ -149,6 +170,7 @@ export class HttpAnswer implements AnswerSink, BodyReceiver {
   #close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    clearTimeout(this.#readTimer);
     const failure = this.#failure;
     const isClientGone = failure === undefined && !this.#response.writableFinished;
     this.#resolveEnd({ sentBytes: this.#sentBytes, isClientGone, ...(failure !== undefined && { failure }) });
