@@ -20,6 +20,7 @@ import {
 } from "../../server/src/proxy/http-adapter.ts";
 import { LimitTable } from "../../server/src/proxy/limit-table.ts";
 import { LiveAnswers } from "../../server/src/proxy/live-answers.ts";
+import { LiveChecks } from "../../server/src/proxy/live-checks.ts";
 import { createProxyMetrics } from "../../server/src/proxy/metrics.ts";
 import { createPipeline } from "../../server/src/proxy/pipeline.ts";
 import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
@@ -53,13 +54,14 @@ config.apply(resources.map((resource) => ({ kind: resource.kind, name: resource.
 if (config.rejected().length > 0) throw new Error(JSON.stringify(config.rejected()));
 config.becomeReady("00000000-0000-4000-8000-000000000000");
 
+const liveChecks = new LiveChecks(clock);
 const serve = createPipeline({
   config,
   clientAddress: createClientAddress([]),
   limits: new LimitTable(clock),
   pools: createUpstreamPools(createUpstreamClients(dial)),
-  live: new LiveAnswers(),
-  tunnels: new Tunnels(config, clock),
+  live: new LiveAnswers(liveChecks),
+  tunnels: new Tunnels(liveChecks),
   recorders: { log, metrics: createProxyMetrics(new Registry()), usage: new UsageCounter(), clock },
   clock,
   random,

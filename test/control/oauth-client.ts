@@ -22,7 +22,13 @@ export interface RawRequest {
 export async function sendRaw(plane: ControlPlane, path: string, raw: RawRequest): Promise<OAuthAnswer | undefined> {
   const { method = "GET", headers = {}, body = "" } = raw;
   for (const route of plane.control.oauthRoutes) {
-    const answer = await route({ method, path, header: (name) => headers[name], body: async () => body });
+    const answer = await route({
+      method,
+      path,
+      clientAddress: "203.0.113.7",
+      header: (name) => headers[name],
+      body: async () => body,
+    });
     if (answer === undefined) continue;
     const lower = Object.entries(answer.headers).map(([name, value]) => [name.toLowerCase(), value]);
     const text = String(answer.body);

@@ -2,6 +2,7 @@
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { auditRecords } from "../../server/src/store/schema.ts";
 import { type ControlPlane, makeLink, startControlPlane } from "./control-plane.ts";
 import {
   basic,
@@ -51,6 +52,17 @@ describe("client_credentials", () => {
     expect(await introspected(answer.body?.access_token)).toMatchObject({
       ...{ active: true, sub: "machine", client_id: "machine", aud: [link], scope: "read" },
     });
+  });
+
+  it("leaves an audit record of the key that asked, from where, joined to the answer", async () => {
+    const { headers } = await ask({ grant_type, resource: link });
+    const records = await plane.store.read((reader) => reader.select().from(auditRecords));
+    expect(records.filter(({ requestId }) => requestId === headers["x-request-id"])).toMatchObject([
+      {
+        ...{ project: "demo", actor: `${parent}/apiKeys/machine`, action: "TokenService.MintToken" },
+        ...{ clientAddress: "203.0.113.7", details: { subject: "machine", links: link } },
+      },
+    ]);
   });
 
   it("takes a link by its id, by audience too, and each once", async () => {

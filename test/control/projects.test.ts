@@ -42,6 +42,7 @@ describe("a project", () => {
     });
     const path = `/p/${made!.name.slice("projects/".length)}/.well-known/jwks.json`;
     const answer = await plane.control.jwksRoute({
+      clientAddress: "",
       method: "GET",
       path,
       header: () => undefined,

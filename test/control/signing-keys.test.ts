@@ -42,7 +42,13 @@ const mint = (seconds = 900n) =>
 
 async function keySet(): Promise<JSONWebKeySet> {
   const path = `/p/demo-${made}/.well-known/jwks.json`;
-  const answer = await plane.control.jwksRoute({ method: "GET", path, header: () => undefined, body: async () => "" });
+  const answer = await plane.control.jwksRoute({
+    clientAddress: "",
+    method: "GET",
+    path,
+    header: () => undefined,
+    body: async () => "",
+  });
   return JSON.parse(String(answer?.body)) as JSONWebKeySet;
 }
 const kids = async (): Promise<unknown[]> => (await keySet()).keys.map(({ kid }) => kid);

@@ -39,7 +39,7 @@ const fetchJwks = (
   method = "GET",
   headers: Record<string, string> = {},
 ): Promise<PlainAnswer | undefined> =>
-  plane.control.jwksRoute({ method, path, header: (name) => headers[name], body: async () => "" });
+  plane.control.jwksRoute({ clientAddress: "", method, path, header: (name) => headers[name], body: async () => "" });
 
 const keySet = async (): Promise<JSONWebKeySet> =>
   JSON.parse(String((await fetchJwks("/p/demo/.well-known/jwks.json"))?.body)) as JSONWebKeySet;

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import { connect, createServer } from "node:net";
+import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Agent, request } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -120,5 +121,20 @@ describe("drain", () => {
     expect(isTold).toBe(true);
     await drained;
     await listener.drain(50);
+  });
+
+  test("does not wait for a connection that was handed over and is not ended by its owner", async () => {
+    const upgrade = (_request: unknown, socket: Duplex) => {
+      socket.on("error", () => undefined);
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    };
+    const { listener, port } = await start(ok, { handlers: { request: ok, upgrade } });
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    await once(socket, "data");
+    const closed = once(socket, "close");
+    await listener.drain(5_000);
+    await closed;
   });
 });

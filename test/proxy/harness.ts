@@ -11,6 +11,7 @@ import { JwksSources } from "../../server/src/jwt/jwks.ts";
 import type { Issuer } from "../../server/src/model/issuer.ts";
 import { LINK_DEFAULTS, type Link, type Upstream } from "../../server/src/model/link.ts";
 import type { LinkToken } from "../../server/src/model/link-token.ts";
+import { revocationEntryOf, revocationStreamName } from "../../server/src/model/revocation.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import { generateToken, hashToken } from "../../server/src/model/token-string.ts";
 import type { FetchJson } from "../../server/src/outbound/capped-fetch.ts";
@@ -27,6 +28,7 @@ import {
 } from "../../server/src/proxy/http-adapter.ts";
 import { LimitTable } from "../../server/src/proxy/limit-table.ts";
 import { LiveAnswers } from "../../server/src/proxy/live-answers.ts";
+import { LiveChecks } from "../../server/src/proxy/live-checks.ts";
 import { createProxyMetrics } from "../../server/src/proxy/metrics.ts";
 import { createPipeline } from "../../server/src/proxy/pipeline.ts";
 import { headlessRefusal } from "../../server/src/proxy/refusal-answer.ts";
@@ -184,8 +186,9 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
   const { lookup } = options;
   const dial = createDialer(createResolver({ clock, ...(lookup !== undefined && { lookup }) }));
   const pools = createUpstreamPools(createUpstreamClients(dial), options.socketsMax);
-  const live = new LiveAnswers();
-  const tunnels = new Tunnels(links, clock);
+  const liveChecks = new LiveChecks(clock);
+  const live = new LiveAnswers(liveChecks);
+  const tunnels = new Tunnels(liveChecks);
   const serve = createPipeline({
     config: links,
     clientAddress: createClientAddress(options.trustedProxies ?? []),
@@ -254,4 +257,11 @@ export function fakeClock(nowMs = 1_800_000_000_000): Clock & { advance(ms: numb
       at += ms;
     },
   };
+}
+
+/** Withdraws the tokens with this `jti`, as the configuration stream does. */
+export function revokeToken({ links }: TestProxy, jti: string): void {
+  const target = { kind: "token", project: "demo", id: jti } as const;
+  const entry = revocationEntryOf({ target, expireTimeMs: Date.now() + 60_000 });
+  links.revocations.set({ name: revocationStreamName(`projects/demo/revocations/${jti}`), version: 1n, entry });
 }

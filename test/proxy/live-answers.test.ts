@@ -2,12 +2,15 @@
 import { expect, test } from "vitest";
 import { startHttpServer } from "../support/http-server.ts";
 import { until } from "../support/until.ts";
-import { startProxy } from "./harness.ts";
+import { linkOf, revokeToken, startProxy, userToken } from "./harness.ts";
 
 const COMMENT = ": conduit draining\n\n";
 
 /** A proxied stream whose upstream writes what the test says; `headers` are the upstream's. */
-async function openStream(headers: Record<string, string> = { "Content-Type": "text/event-stream; charset=utf-8" }) {
+async function openStream(
+  headers: Record<string, string> = { "Content-Type": "text/event-stream; charset=utf-8" },
+  token = userToken(),
+) {
   let write: (text: string) => void = () => undefined;
   let isUpstreamClosed = false;
   const upstream = await startHttpServer((_request, { response }) => {
@@ -19,7 +22,7 @@ async function openStream(headers: Record<string, string> = { "Content-Type": "t
     return undefined;
   });
   const proxy = await startProxy({ baseUrl: upstream.url });
-  const answer = await proxy.call("/events");
+  const answer = await proxy.call("/events", { headers: { authorization: `Bearer ${token}` } });
   let text = "";
   let isEnded = false;
   const reading = (async () => {
@@ -31,6 +34,7 @@ async function openStream(headers: Record<string, string> = { "Content-Type": "t
   const received = (wanted: string) => until("what was written is received", () => text === wanted || undefined);
   return {
     proxy,
+    baseUrl: upstream.url,
     write: (part: string) => write(part),
     received,
     ended: () => reading.then(() => text),
@@ -84,4 +88,39 @@ test.each([
   stream.write("data: 1\n\n");
   await stream.received("data: 1\n\n");
   expect(stream.isEnded()).toBe(false);
+});
+
+test("S11: a stream ends with the token that opened it, after a whole event", async () => {
+  const exp = Math.floor(Date.now() / 1000) + 2;
+  await using stream = await openStream(undefined, userToken({ exp }));
+  stream.write("data: 1\n\n");
+  await stream.received("data: 1\n\n");
+  expect(await stream.ended()).toBe("data: 1\n\n: conduit token_expired\n\n");
+  expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000);
+  expect(Date.now()).toBeLessThan(exp * 1000 + 1_500);
+});
+
+test("S11: a stream ends when its link is switched off, and not when it is merely changed", async () => {
+  await using stream = await openStream();
+  const change = (changes: Parameters<typeof linkOf>[1]) => {
+    const link = linkOf(stream.baseUrl, changes);
+    stream.proxy.put({ kind: "link", name: link.name, link });
+  };
+  change({ displayName: "another" });
+  stream.write("data: 1\n\n");
+  await stream.received("data: 1\n\n");
+  change({ state: "DISABLED" });
+  expect(await stream.ended()).toBe("data: 1\n\n: conduit link_disabled\n\n");
+});
+
+test("S11: a stream ends at once when its token is revoked, and another's goes on", async () => {
+  await using stream = await openStream(undefined, userToken({ jti: "stolen" }));
+  await using other = await openStream(undefined, userToken({ jti: "kept" }));
+  stream.write("data: 1\n\n");
+  await stream.received("data: 1\n\n");
+  revokeToken(other.proxy, "stolen");
+  revokeToken(stream.proxy, "stolen");
+  expect(await stream.ended()).toBe("data: 1\n\n: conduit token_revoked\n\n");
+  other.write("data: 2\n\n");
+  await other.received("data: 2\n\n");
 });

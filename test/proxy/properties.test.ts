@@ -18,6 +18,9 @@ import { startRawUpstream } from "./raw-upstream.ts";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const HOST = "Host: a.example\r\nConnection: close\r\n";
 
+/** The proxy answers at once; what comes later is the end of an idle connection. */
+const STAY_MAX_MS = 5_000;
+
 const rejections: unknown[] = [];
 const onRejection = (cause: unknown) => rejections.push(cause);
 beforeEach(() => {
@@ -31,6 +34,9 @@ afterEach(() => {
 
 /** The proxy lingers after a refusal, so that who is still sending can read it; who has read it may go. */
 function leaveWhenRefused(socket: Socket): void {
+  // An edited request may have lost its `Connection: close`.
+  const timer = setTimeout(() => socket.destroy(), STAY_MAX_MS);
+  socket.on("close", () => clearTimeout(timer));
   socket.on("data", (chunk) => {
     if (chunk.at(-1) === "}".charCodeAt(0)) socket.destroy();
   });
@@ -38,7 +44,7 @@ function leaveWhenRefused(socket: Socket): void {
 
 async function startBoth(basePath = "") {
   const upstream = await startRawUpstream((socket) => void socket.write(OK));
-  const serverOptions = { headersTimeout: 60, connectionsCheckingInterval: 20 };
+  const serverOptions = { headersTimeout: 60, connectionsCheckingInterval: 20, keepAliveTimeout: 50 };
   const proxy = await startProxy({ baseUrl: `${upstream.url}${basePath}`, serverOptions, bodyIdleMs: 60 });
   const send = (text: string) => rawExchange(proxy.port, Buffer.from(text, "latin1"), leaveWhenRefused);
   return { upstream, proxy, send };

@@ -30,8 +30,10 @@ import { apiKeyService } from "./api-keys/service.ts";
 import { auditService } from "./audit/service.ts";
 import { type Authenticator, trustedAuthenticator } from "./authenticate.ts";
 import { configService } from "./config/service.ts";
+import type { ControlService } from "./control-service.ts";
 import { storedCredentials } from "./credentials.ts";
 import type { Deps } from "./deps.ts";
+import { inProcessTransport } from "./in-process.ts";
 import { createGate, createInterceptors, type Gate } from "./interceptors.ts";
 import { issuerService } from "./issuers/service.ts";
 import { createJwksRoute } from "./jwks-route.ts";
@@ -67,12 +69,6 @@ export interface ControlOptions {
   readonly log: Log;
   /** Under which clients reach the HTTP port; head of the issuers of projects made from now on. No trailing slash. */
   readonly publicUrl: () => string;
-}
-
-/** A service and its implementation, as the listeners mount them. */
-export interface ControlService {
-  readonly service: DescService;
-  readonly implementation: object;
 }
 
 /** The control plane without sockets. */
@@ -118,7 +114,13 @@ export function createControl(options: ControlOptions): Control {
     gate: createGate(authenticator, log, random),
     authenticate: (header) => requireAnyCredential(authenticator, header),
     jwksRoute: createJwksRoute(store, clock),
-    oauthRoutes: createOAuthRoutes({ store, api: inProcess(services, interceptors), authenticator, log }),
+    oauthRoutes: createOAuthRoutes({
+      store,
+      api: inProcessTransport(services, interceptors),
+      authenticator,
+      log,
+      random,
+    }),
     transportAs: (principal) => inProcess(services, createInterceptors(trustedAuthenticator(principal), log, random)),
     flush: () => statuses.flush(),
     async sweep() {

@@ -32,6 +32,7 @@ function plainRequest(request: IncomingMessage): PlainRequest {
     // HEAD is GET whose body Node leaves out.
     method: request.method === "HEAD" ? "GET" : (request.method ?? ""),
     path,
+    clientAddress: request.socket.remoteAddress?.replace(/^::ffff:(?=[0-9.]+$)/, "") ?? "",
     header: (name) => {
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(", ") : value;

@@ -3,6 +3,8 @@ export interface PlainRequest {
   readonly method: string;
   /** Path without query, as received. */
   readonly path: string;
+  /** IP address of the peer; "" = it is gone. */
+  readonly clientAddress: string;
   /** Value of a header by lower-case name. */
   header(name: string): string | undefined;
   /** The whole body as text; rejects above 64 KiB. */

@@ -13,6 +13,7 @@ import {
 } from "./http-adapter.ts";
 import { LimitTable } from "./limit-table.ts";
 import { LiveAnswers } from "./live-answers.ts";
+import { LiveChecks } from "./live-checks.ts";
 import { createConfigMetrics, createProxyMetrics } from "./metrics.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recordHeadless } from "./record.ts";
@@ -62,8 +63,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const usage = new UsageCounter();
   const reporter = new UsageReporter(usage, (batch) => configPlane.sendUsage(batch), random, log);
   const pools = createUpstreamPools(createUpstreamClients(options.dial));
-  const live = new LiveAnswers();
-  const tunnels = new Tunnels(configPlane.config, clock);
+  const liveChecks = new LiveChecks(clock);
+  const live = new LiveAnswers(liveChecks);
+  const tunnels = new Tunnels(liveChecks);
   const recorders = { log, metrics: createProxyMetrics(registry), usage, clock };
   const serve = createPipeline({
     config: configPlane.config,

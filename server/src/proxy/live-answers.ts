@@ -1,4 +1,9 @@
+import type { WithUser } from "../judge/judged-request.ts";
+import type { Refusal } from "../judge/refusal.ts";
 import type { AnswerBody, BodyReceiver } from "./exchange.ts";
+import { type LiveAnswer, type LiveChecks, liveVerdict } from "./live-checks.ts";
+import type { ServedConfig } from "./served-link.ts";
+import type { WithLink, WithUpstreamAnswer } from "./stage-values.ts";
 import type { UpstreamAnswer } from "./upstream/upstream-exchange.ts";
 
 /** How long an event that has begun may take to end; half an event is nothing to a reader (HTML standard, 9.2.6). */
@@ -9,16 +14,23 @@ const CR = 13;
 
 /**
  * The event streams being answered (`text/event-stream`). They would never end by themselves: they are told to, and end
- * after a whole event with a comment that says why. Other answers finish once begun.
+ * after a whole event with a comment that says why: the process stops, or the token or link that opened them no longer counts.
+ * Other answers finish once begun.
  */
 export class LiveAnswers {
   readonly #open = new Set<LiveBody>();
   /** Why streams that begin now end at once. */
   #reason: string | undefined;
+  readonly #checks: LiveChecks;
+
+  constructor(checks: LiveChecks) {
+    this.#checks = checks;
+  }
 
   /** The answer's body: kept an eye on if it is an event stream, else as it is. */
-  watch(headers: UpstreamAnswer["headers"], body: AnswerBody): AnswerBody {
-    return isEndableStream(headers) ? new LiveBody(body, this) : body;
+  watch(answered: WithLink & WithUser & WithUpstreamAnswer, body: AnswerBody, config: ServedConfig): AnswerBody {
+    const isLive = isEndableStream(answered.upstreamAnswer.headers);
+    return isLive ? new LiveBody(body, this, liveVerdict(answered, config)) : body;
   }
 
   /** Ends every stream, now and from now on, with the comment `: conduit <reason>`. */
@@ -30,12 +42,14 @@ export class LiveAnswers {
   /** A stream begins to flow. */
   enter(live: LiveBody): void {
     this.#open.add(live);
+    this.#checks.enter(live);
     if (this.#reason !== undefined) live.finish(this.#reason);
   }
 
   /** A stream is over. */
   leave(live: LiveBody): void {
     this.#open.delete(live);
+    this.#checks.leave(live);
   }
 }
 
@@ -47,7 +61,8 @@ function isEndableStream(headers: UpstreamAnswer["headers"]): boolean {
 }
 
 /** An event stream on its way to a client. Knows where events end: at an empty line. */
-class LiveBody implements AnswerBody, BodyReceiver {
+class LiveBody implements AnswerBody, BodyReceiver, LiveAnswer {
+  readonly stillAllowed: LiveAnswer["stillAllowed"];
   readonly #source: AnswerBody;
   readonly #all: LiveAnswers;
   #receiver: BodyReceiver | undefined;
@@ -61,7 +76,8 @@ class LiveBody implements AnswerBody, BodyReceiver {
   #isAfterReturn = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(source: AnswerBody, all: LiveAnswers) {
+  constructor(source: AnswerBody, all: LiveAnswers, stillAllowed: LiveAnswer["stillAllowed"]) {
+    this.stillAllowed = stillAllowed;
     this.#source = source;
     this.#all = all;
   }
@@ -72,6 +88,10 @@ class LiveBody implements AnswerBody, BodyReceiver {
     this.#reason = reason;
     if (this.#isBetweenEvents) this.#finishNow();
     else this.#timer = setTimeout(() => this.#finishNow(), EVENT_END_MAX_MS);
+  }
+
+  finishFor({ code }: Refusal): void {
+    this.finish(code);
   }
 
   flowTo(receiver: BodyReceiver): void {

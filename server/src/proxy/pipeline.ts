@@ -107,7 +107,9 @@ async function serve(progress: Progress, parts: PipelineParts, refusedTokens: Re
   if (upstreamAnswer.upgraded !== undefined) {
     progress.status = 101;
     const end = await openTunnel({ ...attached, upstreamAnswer }, upstreamAnswer.upgraded, progress.sink, parts);
-    return end instanceof Refusal ? await refuse(progress, end) : end;
+    if (!(end instanceof Refusal)) return end;
+    progress.status = 0;
+    return await refuse(progress, end);
   }
   const responded = respond({ ...attached, upstreamAnswer });
   if (responded instanceof Refusal) {
@@ -116,8 +118,7 @@ async function serve(progress: Progress, parts: PipelineParts, refusedTokens: Re
   }
   progress.status = responded.answer.status;
   progress.headEchoes = responded.echoes;
-  const { headers } = responded.upstreamAnswer;
-  const body = parts.live.watch(headers, scannedBody(responded, progress));
+  const body = parts.live.watch(responded, scannedBody(responded, progress), config);
   return await progress.sink.stream(responded.answer, body);
 }
 

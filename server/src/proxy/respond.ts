@@ -2,7 +2,7 @@ import type { WithRule } from "../judge/judged-request.ts";
 import { Refusal } from "../judge/refusal.ts";
 import { type AnswerPlan, resolveLocation } from "./answer-plan.ts";
 import { isSharedCacheName, privateCacheControl, privateVary } from "./cache-rules.ts";
-import { connectionListed, isDroppedFromAnswer } from "./header-rules.ts";
+import { canonicalName, connectionListed, isDroppedFromAnswer } from "./header-rules.ts";
 import type { WithAnswer, WithCors, WithLimits, WithLink, WithOutgoing, WithUpstreamAnswer } from "./stage-values.ts";
 
 type Forwarded = WithLink & WithCors & WithRule & WithLimits & WithOutgoing & WithUpstreamAnswer;
@@ -44,7 +44,8 @@ function addUpstreamLines(lines: string[], forwarded: Forwarded): number | Refus
     return plan.credential.blank(value);
   };
   for (const name of Object.keys(headers)) {
-    if (isDroppedFromAnswer(name) || isCacheName(name, plan) || listed.includes(name)) continue;
+    if (isDroppedFromAnswer(name) || isCacheName(name, plan)) continue;
+    if (listed.length > 0 && listed.includes(canonicalName(name))) continue;
     if (limitLines.length > 0 && LIMIT_NAMES.has(name)) continue;
     const value = headers[name] as string | string[];
     if (LOCATION_NAMES.has(name)) {

@@ -1,82 +1,11 @@
 // promises.md S5: WebSockets through the proxy, with a client and a server nobody here wrote.
 import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { type RawData, WebSocket, WebSocketServer } from "ws";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../server/src/clock.ts";
 import { until } from "../../support/until.ts";
-import {
-  credentialLines,
-  HIDDEN_KEY,
-  LINK_ID,
-  LINK_TOKEN,
-  type LinkChanges,
-  linkOf,
-  linkTokenOf,
-  type ProxyOptions,
-  rawExchange,
-  startProxy,
-  statusesOf,
-  userToken,
-} from "../harness.ts";
+import { HIDDEN_KEY, LINK_TOKEN, linkOf, linkTokenOf, revokeToken, userToken } from "../harness.ts";
 import { startRawUpstream } from "../raw-upstream.ts";
-
-interface EchoUpstream {
-  readonly url: string;
-  /** Raw header lines of the handshakes. */
-  readonly handshakes: string[][];
-  readonly targets: string[];
-  readonly sockets: Set<WebSocket>;
-  /** Close codes that its sockets saw. */
-  readonly closeCodes: number[];
-}
-
-/** Sends every message back; selects the first subprotocol that is not `none`. */
-async function startEcho(options: { maxPayload?: number } = {}): Promise<EchoUpstream> {
-  const server = createServer();
-  const select = (offers: Set<string>) => [...offers].find((offer) => offer !== "none") ?? false;
-  const sockets = new WebSocketServer({ server, handleProtocols: select, perMessageDeflate: true, ...options });
-  const upstream = { handshakes: [] as string[][], targets: [] as string[], closeCodes: [] as number[] };
-  sockets.on("connection", (socket, request) => {
-    upstream.handshakes.push(request.rawHeaders);
-    upstream.targets.push(request.url ?? "");
-    socket.on("message", (data: RawData, isBinary) => socket.send(data, { binary: isBinary }));
-    socket.on("close", (code) => upstream.closeCodes.push(code));
-    socket.on("error", () => undefined);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    for (const socket of sockets.clients) socket.terminate();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets: sockets.clients, ...upstream };
-}
-
-const HEADERS = () => ({ "x-access-token": LINK_TOKEN, authorization: `Bearer ${userToken()}` });
-
-async function startWebSocketProxy(baseUrl: string, link: LinkChanges = {}, options: Partial<ProxyOptions> = {}) {
-  const proxy = await startProxy({ baseUrl, link: { allowWebsocket: true, ...link }, ...options });
-  const open = (path = "/socket", protocols: string[] = [], headers: Record<string, string> = HEADERS()) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/${LINK_ID}${path}`, protocols, { headers });
-    socket.on("error", () => undefined);
-    onTestFinished(() => socket.terminate());
-    return socket;
-  };
-  return { proxy, open };
-}
-
-async function closeOf(socket: WebSocket): Promise<[code: number, reason: string]> {
-  const [code, reason] = (await once(socket, "close")) as [number, Buffer];
-  return [code, reason.toString()];
-}
-
-/** Status of a handshake that is refused. */
-async function refusalOf(socket: WebSocket): Promise<[status: number, code: string | undefined]> {
-  const [, response] = await once(socket, "unexpected-response");
-  return [response.statusCode, response.headers["x-conduit-error"]];
-}
+import { closeOf, HEADERS, refusalOf, startEcho, startWebSocketProxy } from "./echo.ts";
 
 describe("S5: a link that allows WebSockets", () => {
   test("carries messages of every kind and size both ways, with the hidden key and without the client's tokens", async () => {
@@ -209,6 +138,18 @@ describe("S5: an open WebSocket ends", () => {
     await until("the upstream hears of it", () => upstream.closeCodes.includes(4401) || undefined);
   });
 
+  test("with 4401 when the user's token is revoked", async () => {
+    const upstream = await startEcho();
+    const { open, proxy } = await startWebSocketProxy(upstream.url);
+    const socket = open("/x", [], { ...HEADERS(), authorization: `Bearer ${userToken({ jti: "stolen" })}` });
+    const other = open("/x", [], { ...HEADERS(), authorization: `Bearer ${userToken({ jti: "kept" })}` });
+    await Promise.all([once(socket, "open"), once(other, "open")]);
+    revokeToken(proxy, "stolen");
+    expect(await closeOf(socket)).toEqual([4401, "token revoked"]);
+    other.send("still here");
+    await once(other, "message");
+  });
+
   test("with 4403 when the link is switched off", async () => {
     const upstream = await startEcho();
     const { open, proxy } = await startWebSocketProxy(upstream.url);
@@ -284,63 +225,5 @@ describe("S5: an open WebSocket ends", () => {
     const [code] = await closeOf(socket);
     expect([1001, 1006]).toContain(code);
     for (const message of received) expect(message.equals(big)).toBe(true);
-  });
-});
-
-describe("S5: what is not a WebSocket of this link is 501", () => {
-  const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
-  const request = (lines: string, line = `GET /${LINK_ID}/x HTTP/1.1`) =>
-    `${line}\r\nHost: a.example\r\n${credentialLines()}${lines}\r\n`;
-  test.each([
-    ["h2c", request("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"), 501],
-    ["h2c beside websocket", request(`Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n${key}`), 501],
-    ["TLS", request("Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n"), 501],
-    ["two upgrades", request(`Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n${key}`), 501],
-    [
-      "another method",
-      request(`Connection: Upgrade\r\nUpgrade: websocket\r\n${key}`, `PUT /${LINK_ID}/x HTTP/1.1`),
-      501,
-    ],
-    ["HTTP/1.0", request(`Connection: Upgrade\r\nUpgrade: websocket\r\n${key}`, `GET /${LINK_ID}/x HTTP/1.0`), 501],
-    ["no key", request("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"), 400],
-    ["an old version", request(`Connection: Upgrade\r\nUpgrade: websocket\r\n${key.replace("13", "8")}`), 400],
-    ["two keys", request(`Connection: Upgrade\r\nUpgrade: websocket\r\n${key}${key}`), 400],
-    ["a body", `${request(`Connection: Upgrade\r\nUpgrade: websocket\r\n${key}Content-Length: 2\r\n`)}hi`, 400],
-    ["no Connection", request(`Upgrade: websocket\r\n${key}`), 501],
-  ])("%s", async (_what, bytes, status) => {
-    const upstream = await startRawUpstream(() => undefined);
-    const { proxy } = await startWebSocketProxy(upstream.url);
-    const evil = `GET /${LINK_ID}/evil HTTP/1.1\r\nHost: a.example\r\n${credentialLines()}\r\n`;
-    const answer = await rawExchange(proxy.port, bytes + evil);
-    expect(statusesOf(answer)).toEqual([status]);
-    expect(upstream.packets).toEqual([]);
-  });
-
-  test("a link that does not allow them", async () => {
-    const upstream = await startEcho();
-    const { open } = await startWebSocketProxy(upstream.url, { allowWebsocket: false });
-    expect(await refusalOf(open())).toEqual([501, "not_supported"]);
-    expect(upstream.handshakes).toEqual([]);
-  });
-
-  test("tokens in subprotocols of an ordinary request never reach the upstream", async () => {
-    const upstream = await startRawUpstream(
-      (socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-    );
-    const { proxy } = await startWebSocketProxy(upstream.url);
-    const lines = `Connection: close\r\nSec-WebSocket-Protocol: conduit.jwt.abc\r\n`;
-    expect(statusesOf(await rawExchange(proxy.port, request(lines)))).toEqual([200]);
-    expect(upstream.packets.join("")).not.toContain("conduit.jwt");
-  });
-
-  test("bytes sent before the 101 are frames, never requests", async () => {
-    const upstream = await startRawUpstream(
-      (socket) => void socket.write("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"),
-    );
-    const { proxy } = await startWebSocketProxy(upstream.url);
-    const handshake = request(`Connection: Upgrade\r\nUpgrade: websocket\r\n${key}`);
-    const evil = `GET /${LINK_ID}/evil HTTP/1.1\r\nHost: a.example\r\n${credentialLines()}\r\n`;
-    expect(statusesOf(await rawExchange(proxy.port, handshake + evil))).toEqual([403]);
-    expect(upstream.packets.join("")).not.toContain("evil");
   });
 });

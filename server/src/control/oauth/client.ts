@@ -1,3 +1,4 @@
+import type { Principal } from "../../model/api-key.ts";
 import { ConduitError } from "../../model/errors.ts";
 import type { PlainRequest } from "../../model/plain-http.ts";
 import { idOf } from "../../model/resource-name.ts";
@@ -8,8 +9,7 @@ import type { Form } from "./form.ts";
 /** A client that has authenticated: an API key, whose id is the `client_id` (contract.md 9). */
 export interface ConfidentialClient {
   readonly id: string;
-  /** Header with which it calls the API. */
-  readonly authorization: string;
+  readonly principal: Principal;
 }
 
 interface Credentials {
@@ -29,12 +29,11 @@ export async function authenticateClient(
 ): Promise<ConfidentialClient | OAuthFault> {
   const sent = readCredentials(request.header("authorization"), form);
   if (sent instanceof OAuthFault) return sent;
-  const authorization = `Bearer ${sent.secret}`;
   try {
-    const principal = await authenticator.apiKey(authorization);
+    const principal = await authenticator.apiKey(`Bearer ${sent.secret}`);
     const isOfProject = principal.project === undefined || principal.project === project;
     // The id too, though the secret alone says who it is: a client must not pass for another in its own logs.
-    if (isOfProject && idOf(principal.apiKey) === sent.id) return { id: sent.id, authorization };
+    if (isOfProject && idOf(principal.apiKey) === sent.id) return { id: sent.id, principal };
   } catch (error) {
     if (!(error instanceof ConduitError) || error.code !== "credential_invalid") throw error;
   }

@@ -3,6 +3,7 @@ import { type IntrospectTokenResponse, TokenService } from "@conduit-link/proto/
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { projectName } from "../../model/resource-name.ts";
 import type { Authenticator } from "../authenticate.ts";
+import { callAs } from "./call-as.ts";
 import { authenticateClient } from "./client.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { jsonAnswer, OAuthFault } from "./fault.ts";
@@ -10,20 +11,18 @@ import { jsonAnswer, OAuthFault } from "./fault.ts";
 /**
  * Token introspection (RFC 7662) for clients with an API key. `token_type_hint` is read and needs no heed: a token's
  * form says what it is.
- * @param api calls the API as anyone from outside does
+ * @param api calls the API as whom a call's values name
  */
 export function introspectEndpoint(api: Transport, authenticator: Authenticator): Endpoint {
   const tokens: Client<typeof TokenService> = createClient(TokenService, api);
-  return async ({ request, form, project }) => {
+  return async (asked) => {
+    const { request, form, project } = asked;
     const client = await authenticateClient(request, form, project, authenticator);
     if (client instanceof OAuthFault) return client;
     const token = form.get("token");
     if (token === undefined) return new OAuthFault("invalid_request", "token is missing");
-    const headers = { authorization: client.authorization };
-    return jsonAnswer(
-      200,
-      answerOf(await tokens.introspectToken({ parent: projectName(project), token }, { headers })),
-    );
+    const introspection = { parent: projectName(project), token };
+    return jsonAnswer(200, answerOf(await tokens.introspectToken(introspection, callAs(client.principal, asked))));
   };
 }
 

@@ -7,16 +7,15 @@ import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import type { PlainAnswer } from "../../model/plain-http.ts";
 import { projectName } from "../../model/resource-name.ts";
 import type { Authenticator } from "../authenticate.ts";
+import { callAs } from "./call-as.ts";
 import { authenticateClient, type ConfidentialClient } from "./client.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, EndpointRequest } from "./endpoint.ts";
 import { jsonAnswer, OAuthFault } from "./fault.ts";
 import type { Form } from "./form.ts";
 import { linksOf } from "./target.ts";
 
 /** A client that wants tokens of a project (id). */
-interface GrantRequest {
-  readonly form: Form;
-  readonly project: string;
+interface GrantRequest extends EndpointRequest {
   readonly client: ConfidentialClient;
 }
 
@@ -31,30 +30,32 @@ const GRANTS: Readonly<Record<string, Grant>> = {
 /** Values of `grant_type` that are served. */
 export const GRANT_TYPES: readonly string[] = Object.keys(GRANTS);
 
-/** The token endpoint (RFC 6749 3.2). @param api calls the API as anyone from outside does */
+/** The token endpoint (RFC 6749 3.2). @param api calls the API as whom a call's values name */
 export function tokenEndpoint(api: Transport, authenticator: Authenticator): Endpoint {
   const tokens = createClient(TokenService, api);
-  return async ({ request, form, project }) => {
+  return async (asked) => {
+    const { request, form, project } = asked;
     const type = form.get("grant_type");
     if (type === undefined) return new OAuthFault("invalid_request", "grant_type is missing");
     const grant = Object.hasOwn(GRANTS, type) ? GRANTS[type] : undefined;
     if (grant === undefined)
       return new OAuthFault("unsupported_grant_type", `grant_type must be one of ${GRANT_TYPES.join(", ")}`);
     const client = await authenticateClient(request, form, project, authenticator);
-    return client instanceof OAuthFault ? client : grant(tokens, { form, project, client });
+    return client instanceof OAuthFault ? client : grant(tokens, { ...asked, client });
   };
 }
 
 /** RFC 6749 4.4: a machine's own token. Its subject is the client, as RFC 9068 2.2 has it. */
 async function clientCredentials(
   tokens: Client<typeof TokenService>,
-  { form, project, client }: GrantRequest,
+  asked: GrantRequest,
 ): Promise<PlainAnswer | OAuthFault> {
+  const { form, project, client } = asked;
   const links = linksOf(form, project);
   if (links instanceof OAuthFault) return links;
   const scope = form.get("scope") ?? "";
   const request = { parent: projectName(project), subject: client.id, links: [...links], scope };
-  const minted = await tokens.mintToken(request, { headers: { authorization: client.authorization } });
+  const minted = await tokens.mintToken(request, callAs(client.principal, asked));
   return jsonAnswer(200, { ...tokenBody(minted), scope: scope || undefined });
 }
 
@@ -67,8 +68,9 @@ const ISSUED_TYPES = [`${TYPES}access_token`, `${TYPES}jwt`] as const;
 /** RFC 8693 2: a token of an issuer that the links trust becomes one of the project. */
 async function tokenExchange(
   tokens: Client<typeof TokenService>,
-  { form, project, client }: GrantRequest,
+  asked: GrantRequest,
 ): Promise<PlainAnswer | OAuthFault> {
+  const { form, project, client } = asked;
   const subjectToken = form.get("subject_token");
   const wrong = exchangeProblem(form);
   if (subjectToken === undefined || wrong !== undefined)
@@ -77,7 +79,7 @@ async function tokenExchange(
   if (links instanceof OAuthFault) return links;
   const scope = form.get("scope") ?? "";
   const request = { parent: projectName(project), subjectToken, links: [...links], scope };
-  const exchanged = await tokens.exchangeToken(request, { headers: { authorization: client.authorization } });
+  const exchanged = await tokens.exchangeToken(request, callAs(client.principal, asked));
   const issued_token_type = form.get("requested_token_type") ?? ISSUED_TYPES[0];
   return jsonAnswer(200, { ...tokenBody(exchanged), issued_token_type, scope: exchanged.scope || undefined });
 }

@@ -1,14 +1,13 @@
 import type { Duplex } from "node:stream";
 import type { WithUser } from "../../judge/judged-request.ts";
 import { Refusal } from "../../judge/refusal.ts";
-import { judgeRevocation } from "../../judge/revocation.ts";
-import type { RevocationIndex } from "../../policy/revocation.ts";
 import type { AnswerEnd, AnswerSink } from "../exchange.ts";
+import { type LiveAnswer, liveVerdict } from "../live-checks.ts";
 import type { ServedConfig } from "../served-link.ts";
 import type { WithLimits, WithLink, WithUpstreamAnswer } from "../stage-values.ts";
 import { switchingLines } from "./handshake.ts";
 import { Tunnel } from "./tunnel.ts";
-import type { StillAllowed, Tunnels } from "./tunnels.ts";
+import type { Tunnels } from "./tunnels.ts";
 
 type Forwarded = WithLink & WithUser & WithLimits & WithUpstreamAnswer;
 
@@ -40,16 +39,14 @@ export async function openTunnel(
   const { requestBodyMaxBytes, upstream } = served.judged.link;
   const limits = { messageMaxBytes: requestBodyMaxBytes, idleTimeoutMs: upstream.idleTimeoutMs };
   const tunnel = new Tunnel(client, socket, limits);
-  tunnels.enter(tunnel, served.judged.id, stillAllowed(forwarded, config.revocations));
+  tunnels.enter(tunnel, tunnelVerdict(forwarded, config));
   return await tunnel.ended;
 }
 
-/** A connection lives as long as the token that opened it: to the end of its leeway, or until it is withdrawn. */
-function stillAllowed(forwarded: Forwarded, revocations: RevocationIndex): StillAllowed {
-  const { user } = forwarded;
-  return (nowMs) => {
-    if (user !== undefined && nowMs >= user.validUntilMs) return new Refusal("token_expired");
-    const verdict = judgeRevocation(forwarded, revocations, nowMs);
-    return verdict instanceof Refusal ? verdict : undefined;
-  };
+/** As for every live answer, and only while the link allows WebSockets. */
+function tunnelVerdict(forwarded: Forwarded, config: ServedConfig): LiveAnswer["stillAllowed"] {
+  const verdict = liveVerdict(forwarded, config);
+  const { id } = forwarded.link;
+  return (nowMs) =>
+    config.link(id)?.judged.link.allowWebsocket === true ? verdict(nowMs) : new Refusal("link_disabled");
 }
