@@ -116,8 +116,8 @@ describe("grant_type", () => {
     const metadata = await sendRaw(plane, "/p/demo/.well-known/openid-configuration", {});
     expect(metadata?.body).toMatchObject({
       token_endpoint: `${iss}/oauth/token`,
-      token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
-      grant_types_supported: expect.arrayContaining(["client_credentials"]),
+      token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
+      grant_types_supported: expect.arrayContaining(["refresh_token", "client_credentials"]),
     });
   });
 });

@@ -3,8 +3,11 @@ import type { Principal } from "../../model/api-key.ts";
 import { clientAddressKey, principalKey, requestIdKey } from "../call.ts";
 import type { EndpointRequest } from "./endpoint.ts";
 
-/** Options of a call to the API that an OAuth client has caused, as a listener would have set them. */
-export function callAs(principal: Principal, { request, requestId }: EndpointRequest): CallOptions {
+/**
+ * Options of a call to the API that an OAuth client has caused, as a listener would have set them.
+ * @param principal undefined = the call brings its own credential
+ */
+export function callAs(principal: Principal | undefined, { request, requestId }: EndpointRequest): CallOptions {
   const contextValues = createContextValues()
     .set(principalKey, principal)
     .set(requestIdKey, requestId)

@@ -6,6 +6,7 @@ import { type OAuthErrorCode, OAuthFault } from "./fault.ts";
 /** What the API's refusals are called in OAuth. Whatever is not here is a fault of ours. */
 const CODES: Partial<Record<ErrorCode, OAuthErrorCode>> = {
   credential_invalid: "invalid_client",
+  refresh_token_invalid: "invalid_grant",
   permission_missing: "unauthorized_client",
   resource_not_found: "invalid_request",
   field_invalid: "invalid_request",

@@ -2,9 +2,11 @@ import type { Principal } from "../../model/api-key.ts";
 import { ConduitError } from "../../model/errors.ts";
 import type { PlainRequest } from "../../model/plain-http.ts";
 import { idOf } from "../../model/resource-name.ts";
+import type { Store } from "../../store/store.ts";
 import type { Authenticator } from "../authenticate.ts";
 import { OAuthFault } from "./fault.ts";
 import type { Form } from "./form.ts";
+import { type PublicClient, readPublicClient } from "./public-client.ts";
 
 /** A client that has authenticated: an API key, whose id is the `client_id` (contract.md 9). */
 export interface ConfidentialClient {
@@ -21,7 +23,7 @@ interface Credentials {
  * Authenticates a client (RFC 6749 2.3.1): by `client_secret_basic` or `client_secret_post`, never both. The secret is the
  * API key itself; it must belong to the project, or to the installation.
  */
-export async function authenticateClient(
+async function authenticateClient(
   request: PlainRequest,
   form: Form,
   project: string,
@@ -40,8 +42,26 @@ export async function authenticateClient(
   return unknownClient();
 }
 
+/** Either kind of client. */
+export type OAuthClient = ConfidentialClient | PublicClient;
+
+/** Finds out which client sends a request. */
+export type ClientReader = (request: PlainRequest, form: Form, project: string) => Promise<OAuthClient | OAuthFault>;
+
+/** Whether a request comes with a secret, right or wrong: then it is judged by that. */
+export const hasCredential = ({ header }: PlainRequest, form: Form): boolean =>
+  header("authorization") !== undefined || form.get("client_secret") !== undefined;
+
+/** Clients by their API key; those without any secret by the link they name. */
+export const createClientReader =
+  (store: Store, authenticator: Authenticator): ClientReader =>
+  async (request, form, project) => {
+    if (hasCredential(request, form)) return authenticateClient(request, form, project, authenticator);
+    return (await store.read((reader) => readPublicClient(reader, project, form))) ?? unknownClient();
+  };
+
 /** One answer for every way to fail: it does not say which ids there are. */
-const unknownClient = (): OAuthFault =>
+export const unknownClient = (): OAuthFault =>
   new OAuthFault("invalid_client", "Authenticate with the id of an API key as client_id and the key as client_secret", {
     headers: { "WWW-Authenticate": 'Basic realm="conduit", charset="UTF-8"' },
   });

@@ -3,13 +3,16 @@ import { ConduitError } from "../../model/errors.ts";
 import type { PlainAnswer, PlainRequest, PlainRoute } from "../../model/plain-http.ts";
 import type { Random } from "../../random.ts";
 import { faultOfCall } from "./call-fault.ts";
+import { type ClientReader, hasCredential, type OAuthClient } from "./client.ts";
+import { corsHeaders, preflightAnswer } from "./cors.ts";
 import { faultAnswer, OAuthFault } from "./fault.ts";
 import { type Form, readForm } from "./form.ts";
 
-/** A request to an endpoint of one project, read. */
+/** A request to an endpoint of one project by a client that is known. */
 export interface EndpointRequest {
   readonly request: PlainRequest;
   readonly form: Form;
+  readonly client: OAuthClient;
   /** Id. */
   readonly project: string;
   /** Joins the answer to the log and the audit trail. */
@@ -19,33 +22,67 @@ export interface EndpointRequest {
 /** What an endpoint does with a request. May throw what a call to the API throws. */
 export type Endpoint = (request: EndpointRequest) => Promise<PlainAnswer | OAuthFault>;
 
+/** What serving endpoints takes. */
+export interface EndpointParts {
+  readonly endpoints: ReadonlyMap<string, Endpoint>;
+  readonly clients: ClientReader;
+  readonly log: Log;
+  readonly random: Random;
+}
+
 const PATH = /^\/p\/([a-z][a-z0-9-]{1,38}[a-z0-9])\/oauth\/([a-z]+)$/;
 
 /** Serves `<issuer>/oauth/<name>`, whatever comes before it in the public URL. */
-export function createEndpointRoute(endpoints: ReadonlyMap<string, Endpoint>, log: Log, random: Random): PlainRoute {
+export function createEndpointRoute(parts: EndpointParts): PlainRoute {
   return async (request) => {
     const [, project = "", name = ""] = PATH.exec(request.path) ?? [];
-    const endpoint = endpoints.get(name);
-    if (endpoint === undefined) return undefined;
-    const requestId = random.uuid();
-    const outcome = await answer(endpoint, request, project, requestId).catch((thrown: unknown) =>
-      faultOfThrown(thrown, requestId, log),
-    );
+    if (!parts.endpoints.has(name)) return undefined;
+    const preflight = preflightAnswer(request, name);
+    if (preflight !== undefined) return preflight;
+    const call = new EndpointCall(parts, request, { project, name });
+    const outcome = await call.run().catch((thrown: unknown) => faultOfThrown(thrown, call.requestId, parts.log));
     const told = outcome instanceof OAuthFault ? faultAnswer(outcome) : outcome;
-    return { ...told, headers: { ...told.headers, "X-Request-ID": requestId } };
+    return { ...told, headers: { ...told.headers, ...call.cors, "X-Request-ID": call.requestId } };
   };
 }
 
-async function answer(
-  endpoint: Endpoint,
-  request: PlainRequest,
-  project: string,
-  requestId: string,
-): Promise<PlainAnswer | OAuthFault> {
-  if (request.method !== "POST")
-    return new OAuthFault("invalid_request", "Use POST", { status: 405, headers: { Allow: "POST" } });
-  const form = await readForm(request);
-  return form instanceof OAuthFault ? form : endpoint({ request, form, project, requestId });
+/** One request on its way; what is known of the page that sent it counts for refusals too. */
+class EndpointCall {
+  readonly requestId: string;
+  readonly #parts: EndpointParts;
+  readonly #request: PlainRequest;
+  readonly #at: { readonly project: string; readonly name: string };
+  #cors: Readonly<Record<string, string>> | OAuthFault;
+
+  constructor(parts: EndpointParts, request: PlainRequest, at: { readonly project: string; readonly name: string }) {
+    this.requestId = parts.random.uuid();
+    this.#parts = parts;
+    this.#request = request;
+    this.#at = at;
+    this.#cors = corsHeaders(request, at.name, undefined);
+  }
+
+  /** Headers that make the answer readable for the page, if it may read it. */
+  get cors(): Readonly<Record<string, string>> {
+    return this.#cors instanceof OAuthFault ? {} : this.#cors;
+  }
+
+  async run(): Promise<PlainAnswer | OAuthFault> {
+    const { project, name } = this.#at;
+    if (this.#request.method !== "POST")
+      return new OAuthFault("invalid_request", "Use POST", { status: 405, headers: { Allow: "POST" } });
+    const form = await readForm(this.#request);
+    if (form instanceof OAuthFault) return form;
+    // Who has a secret is no page: nobody's scripts get to read its answers.
+    if (hasCredential(this.#request, form)) this.#cors = {};
+    const client = await this.#parts.clients(this.#request, form, project);
+    if (client instanceof OAuthFault) return client;
+    if ("link" in client) this.#cors = corsHeaders(this.#request, name, client);
+    if (this.#cors instanceof OAuthFault) return this.#cors;
+    const endpoint = this.#parts.endpoints.get(name);
+    if (endpoint === undefined) throw new TypeError(`there is no endpoint ${name}`);
+    return endpoint({ request: this.#request, form, client, project, requestId: this.requestId });
+  }
 }
 
 function faultOfThrown(thrown: unknown, requestId: string, log: Log): OAuthFault {

@@ -2,9 +2,8 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type IntrospectTokenResponse, TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { projectName } from "../../model/resource-name.ts";
-import type { Authenticator } from "../authenticate.ts";
 import { callAs } from "./call-as.ts";
-import { authenticateClient } from "./client.ts";
+import { unknownClient } from "./client.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { jsonAnswer, OAuthFault } from "./fault.ts";
 
@@ -13,12 +12,12 @@ import { jsonAnswer, OAuthFault } from "./fault.ts";
  * form says what it is.
  * @param api calls the API as whom a call's values name
  */
-export function introspectEndpoint(api: Transport, authenticator: Authenticator): Endpoint {
+export function introspectEndpoint(api: Transport): Endpoint {
   const tokens: Client<typeof TokenService> = createClient(TokenService, api);
   return async (asked) => {
-    const { request, form, project } = asked;
-    const client = await authenticateClient(request, form, project, authenticator);
-    if (client instanceof OAuthFault) return client;
+    const { form, client, project } = asked;
+    // RFC 7662 2.1: else a stolen token could be tried out here.
+    if (!("principal" in client)) return unknownClient();
     const token = form.get("token");
     if (token === undefined) return new OAuthFault("invalid_request", "token is missing");
     const introspection = { parent: projectName(project), token };

@@ -40,9 +40,9 @@ function metadataOf(issuer: string, { endpoints, grants }: Offer): object {
     response_types_supported: [],
     grant_types_supported: grants,
     token_endpoint: url("token"),
-    token_endpoint_auth_methods_supported: url("token") && CONFIDENTIAL,
+    token_endpoint_auth_methods_supported: url("token") && [...CONFIDENTIAL, "none"],
     revocation_endpoint: url("revoke"),
-    revocation_endpoint_auth_methods_supported: url("revoke") && CONFIDENTIAL,
+    revocation_endpoint_auth_methods_supported: url("revoke") && [...CONFIDENTIAL, "none"],
     introspection_endpoint: url("introspect"),
     introspection_endpoint_auth_methods_supported: url("introspect") && CONFIDENTIAL,
   };

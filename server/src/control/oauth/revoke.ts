@@ -1,30 +1,47 @@
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { projectName } from "../../model/resource-name.ts";
-import type { Authenticator } from "../authenticate.ts";
+import type { Store } from "../../store/store.ts";
 import { callAs } from "./call-as.ts";
-import { authenticateClient } from "./client.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, EndpointRequest } from "./endpoint.ts";
 import { emptyAnswer, OAuthFault } from "./fault.ts";
+import { isOfSession } from "./held-session.ts";
+import { principalOfPublic } from "./public-client.ts";
 
 const REASON = "revoked at the OAuth endpoint";
 
 /**
- * Token revocation (RFC 7009) for clients with an API key: any of a project may revoke what the project has issued. A
- * token that is none, or counts no more, is revoked already (2.2); `token_type_hint` needs no heed.
+ * Token revocation (RFC 7009). A client with an API key may revoke whatever its project has issued; an app without a
+ * secret what its own link's users hold. A token that is none, counts no more or is another client's is revoked already
+ * (2.2): the answer is the same. `token_type_hint` needs no heed: a token's form says what it is.
  * @param api calls the API as whom a call's values name
  */
-export function revokeEndpoint(api: Transport, authenticator: Authenticator): Endpoint {
+export function revokeEndpoint(api: Transport, store: Store): Endpoint {
   const tokens: Client<typeof TokenService> = createClient(TokenService, api);
   return async (asked) => {
-    const { request, form, project } = asked;
-    const client = await authenticateClient(request, form, project, authenticator);
-    if (client instanceof OAuthFault) return client;
+    const { form, client, project } = asked;
     const token = form.get("token");
     if (token === undefined) return new OAuthFault("invalid_request", "token is missing");
+    if (!("principal" in client) && !(await isOwn(tokens, store, asked, token))) return emptyAnswer();
     const target = { case: "token", value: token } as const;
     const revocation = { parent: projectName(project), target, reason: REASON };
-    await tokens.revokeToken(revocation, callAs(client.principal, asked));
+    const principal = "principal" in client ? client.principal : principalOfPublic(client, project);
+    await tokens.revokeToken(revocation, callAs(principal, asked));
     return emptyAnswer();
   };
+}
+
+/** RFC 7009 2.1: whether the token was issued to the app that shows it. */
+async function isOwn(
+  tokens: Client<typeof TokenService>,
+  store: Store,
+  asked: EndpointRequest,
+  token: string,
+): Promise<boolean> {
+  const { client, project } = asked;
+  if ("principal" in client) return true;
+  if (await isOfSession(store, project, token, client)) return true;
+  const introspection = { parent: projectName(project), token };
+  const { links } = await tokens.introspectToken(introspection, callAs(principalOfPublic(client, project), asked));
+  return links.includes(client.link);
 }

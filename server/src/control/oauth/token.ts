@@ -1,28 +1,33 @@
 import {
   type ExchangeTokenResponse,
   type MintTokenResponse,
+  type RefreshTokenResponse,
   TokenService,
 } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { ERRORS } from "../../model/errors.ts";
 import type { PlainAnswer } from "../../model/plain-http.ts";
 import { projectName } from "../../model/resource-name.ts";
-import type { Authenticator } from "../authenticate.ts";
+import type { Store } from "../../store/store.ts";
 import { callAs } from "./call-as.ts";
-import { authenticateClient, type ConfidentialClient } from "./client.ts";
+import { unknownClient } from "./client.ts";
 import type { Endpoint, EndpointRequest } from "./endpoint.ts";
 import { jsonAnswer, OAuthFault } from "./fault.ts";
 import type { Form } from "./form.ts";
+import { isOfSession } from "./held-session.ts";
 import { linksOf } from "./target.ts";
 
-/** A client that wants tokens of a project (id). */
-interface GrantRequest extends EndpointRequest {
-  readonly client: ConfidentialClient;
+/** What grants are served with. */
+interface GrantTools {
+  readonly tokens: Client<typeof TokenService>;
+  readonly store: Store;
 }
 
-type Grant = (tokens: Client<typeof TokenService>, request: GrantRequest) => Promise<PlainAnswer | OAuthFault>;
+type Grant = (tools: GrantTools, asked: EndpointRequest) => Promise<PlainAnswer | OAuthFault>;
 
 /** `grant_type` → what it does. */
 const GRANTS: Readonly<Record<string, Grant>> = {
+  refresh_token: refreshGrant,
   client_credentials: clientCredentials,
   "urn:ietf:params:oauth:grant-type:token-exchange": tokenExchange,
 };
@@ -31,26 +36,38 @@ const GRANTS: Readonly<Record<string, Grant>> = {
 export const GRANT_TYPES: readonly string[] = Object.keys(GRANTS);
 
 /** The token endpoint (RFC 6749 3.2). @param api calls the API as whom a call's values name */
-export function tokenEndpoint(api: Transport, authenticator: Authenticator): Endpoint {
-  const tokens = createClient(TokenService, api);
+export function tokenEndpoint(api: Transport, store: Store): Endpoint {
+  const tools = { tokens: createClient(TokenService, api), store };
   return async (asked) => {
-    const { request, form, project } = asked;
-    const type = form.get("grant_type");
+    const type = asked.form.get("grant_type");
     if (type === undefined) return new OAuthFault("invalid_request", "grant_type is missing");
     const grant = Object.hasOwn(GRANTS, type) ? GRANTS[type] : undefined;
-    if (grant === undefined)
-      return new OAuthFault("unsupported_grant_type", `grant_type must be one of ${GRANT_TYPES.join(", ")}`);
-    const client = await authenticateClient(request, form, project, authenticator);
-    return client instanceof OAuthFault ? client : grant(tokens, { ...asked, client });
+    if (grant !== undefined) return grant(tools, asked);
+    return new OAuthFault("unsupported_grant_type", `grant_type must be one of ${GRANT_TYPES.join(", ")}`);
   };
 }
 
+/**
+ * RFC 6749 6: the next tokens of a session, for the app or the back end that the session is of. `attempt_id` makes a retry
+ * get the answer that was lost. A session's scope is fixed: the answer says it, whatever was asked for (3.3).
+ */
+async function refreshGrant({ tokens, store }: GrantTools, asked: EndpointRequest): Promise<PlainAnswer | OAuthFault> {
+  const { form, client, project } = asked;
+  const refreshToken = form.get("refresh_token");
+  if (refreshToken === undefined) return new OAuthFault("invalid_request", "refresh_token is missing");
+  const isHeld = await isOfSession(store, project, refreshToken, "link" in client ? client : undefined);
+  if (!isHeld) return new OAuthFault("invalid_grant", ERRORS.refresh_token_invalid.detail);
+  const request = { refreshToken, clientId: client.id, attemptId: form.get("attempt_id") ?? "" };
+  const principal = "principal" in client ? client.principal : undefined;
+  const refreshed = await tokens.refreshToken(request, callAs(principal, asked));
+  const { refreshToken: refresh_token, scope } = refreshed;
+  return jsonAnswer(200, { ...tokenBody(refreshed), refresh_token, scope: scope || undefined });
+}
+
 /** RFC 6749 4.4: a machine's own token. Its subject is the client, as RFC 9068 2.2 has it. */
-async function clientCredentials(
-  tokens: Client<typeof TokenService>,
-  asked: GrantRequest,
-): Promise<PlainAnswer | OAuthFault> {
+async function clientCredentials({ tokens }: GrantTools, asked: EndpointRequest): Promise<PlainAnswer | OAuthFault> {
   const { form, project, client } = asked;
+  if (!("principal" in client)) return unknownClient();
   const links = linksOf(form, project);
   if (links instanceof OAuthFault) return links;
   const scope = form.get("scope") ?? "";
@@ -66,11 +83,9 @@ const SUBJECT_TYPES = [`${TYPES}access_token`, `${TYPES}jwt`, `${TYPES}id_token`
 const ISSUED_TYPES = [`${TYPES}access_token`, `${TYPES}jwt`] as const;
 
 /** RFC 8693 2: a token of an issuer that the links trust becomes one of the project. */
-async function tokenExchange(
-  tokens: Client<typeof TokenService>,
-  asked: GrantRequest,
-): Promise<PlainAnswer | OAuthFault> {
+async function tokenExchange({ tokens }: GrantTools, asked: EndpointRequest): Promise<PlainAnswer | OAuthFault> {
   const { form, project, client } = asked;
+  if (!("principal" in client)) return unknownClient();
   const subjectToken = form.get("subject_token");
   const wrong = exchangeProblem(form);
   if (subjectToken === undefined || wrong !== undefined)
@@ -95,8 +110,10 @@ function exchangeProblem(form: Form): string | undefined {
   return hasActor ? "actor_token is not supported: the client itself is the actor" : undefined;
 }
 
+type AnyTokenResponse = MintTokenResponse | ExchangeTokenResponse | RefreshTokenResponse;
+
 /** RFC 6749 5.1. */
-const tokenBody = ({ accessToken, tokenType, expiresIn }: MintTokenResponse | ExchangeTokenResponse): object => ({
+const tokenBody = ({ accessToken, tokenType, expiresIn }: AnyTokenResponse): object => ({
   access_token: accessToken,
   token_type: tokenType,
   expires_in: Number(expiresIn),

@@ -1,0 +1,34 @@
+import type { Principal } from "../../model/api-key.ts";
+import { linkName } from "../../model/resource-name.ts";
+import type { Reader } from "../../store/database.ts";
+import { allLinkTokens } from "../../store/link-tokens.ts";
+import { getLink } from "../../store/links.ts";
+import type { Form } from "./form.ts";
+
+/** An app without a secret: a link, whose id is the `client_id`. It may refresh and revoke what it holds, no more. */
+export interface PublicClient {
+  /** Of the link. */
+  readonly id: string;
+  /** Resource name of the link. */
+  readonly link: string;
+  /** Whose pages may read the answers; undefined = anybody's. */
+  readonly origins: ReadonlySet<string> | undefined;
+}
+
+/** The link that a request names as its client; undefined = it is none of the project. */
+export async function readPublicClient(reader: Reader, project: string, form: Form): Promise<PublicClient | undefined> {
+  const id = form.get("client_id") ?? "";
+  const row = await getLink(reader, project, id);
+  if (row === undefined) return undefined;
+  const { origins } = row.spec.cors;
+  const tokens = origins.length === 0 ? [] : await allLinkTokens(reader, id);
+  const all = new Set([...origins, ...tokens.flatMap(({ allowedOrigins }) => allowedOrigins)]);
+  return { id, link: linkName(project, id), origins: origins.length === 0 ? undefined : all };
+}
+
+/** As whom it calls the API, once it has shown a token that it holds: the trail names the link. */
+export const principalOfPublic = ({ link }: PublicClient, project: string): Principal => ({
+  apiKey: link,
+  role: "minter",
+  project,
+});
