@@ -68,6 +68,25 @@ test("all tokens of a person are refused, and the next one is accepted at once",
   expect((await ask(after.accessToken)).status).toBe(200);
 });
 
+test("a session that is ended: its refresh token and its access token are refused", async () => {
+  const session = await stack.control.mintToken({ parent: PROJECT, subject: "dora", links: [LINK], session: {} });
+  const refresh = (refreshToken: string) =>
+    fetch(`${stack.controlUrl}/conduit.v1.TokenService/RefreshToken`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ refreshToken }),
+    });
+  const next = (await (await refresh(session.refreshToken ?? "")).json()) as Record<string, string>;
+  const accessToken = next.accessToken ?? "";
+  expect((await ask(accessToken)).status).toBe(200);
+  await call("SessionService", "RevokeSession", { name: next.session, reason: "signed out" });
+  const tookMs = await untilRefused(accessToken);
+  process.stdout.write(`session: refused ${tookMs.toFixed(1)} ms after the answer of RevokeSession\n`);
+  expect(await codeOf(accessToken)).toBe("token_revoked");
+  expect(await codeOf(session.accessToken)).toBe("token_revoked");
+  expect((await refresh(next.refreshToken ?? "")).status).toBe(401);
+});
+
 test("a proxy that restarts while no control plane is there still refuses", async () => {
   const { accessToken, tokenId } = await mint("carl");
   await call("TokenService", "RevokeToken", { parent: PROJECT, tokenId });
