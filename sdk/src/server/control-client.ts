@@ -61,10 +61,41 @@ export interface MintedToken {
   readonly refreshToken?: string;
 }
 
+/** A refresh token to use. */
+export interface RefreshTokenRequest {
+  /** The session's current one, `cl_rt_…`. */
+  readonly refreshToken: string;
+  /** New for each attempt, the same for its retries: a retry then gets the answer that was lost, at any later time. */
+  readonly attemptId?: string;
+  /** Id of the link, or of the API key, that the session belongs to. */
+  readonly clientId?: string;
+}
+
+/** What to withdraw: one of `token`, `tokenId` and `sessionId`. Role needed: `minter`. */
+export interface RevokeTokenRequest {
+  /** `projects/{project}`. */
+  readonly parent: string;
+  /** An access token (that one) or a refresh token (its session), as text. */
+  readonly token?: string;
+  /** `jti` of an access token. */
+  readonly tokenId?: string;
+  /** `sid` of a session's access tokens. */
+  readonly sessionId?: string;
+  /** For people; at most 200 characters. */
+  readonly reason?: string;
+}
+
 /** A back end's access to the control plane. */
 export interface ControlClient {
   /** Mints a user's access token. Never retried by itself: a lost answer may have minted. */
   mintToken(request: MintTokenRequest, options?: CallOptions): Promise<MintedToken>;
+  /**
+   * The next access and refresh token of a session. Never retried by itself; with `attemptId` the caller may. A refresh
+   * token that is used up rejects with `unauthenticated` and reason `REFRESH_TOKEN_INVALID`.
+   */
+  refreshToken(request: RefreshTokenRequest, options?: CallOptions): Promise<MintedToken>;
+  /** Withdraws a token or a session at every proxy. What is unknown or has expired is no error. */
+  revokeToken(request: RevokeTokenRequest, options?: CallOptions): Promise<void>;
   /**
    * Any unary method, in proto JSON (lowerCamelCase, durations as `"900s"`): `call("conduit.v1.LinkService", "ListLinks", { parent })`.
    * Rejects with {@link ControlError}: the server's refusal, or `unavailable` / `deadline_exceeded` without `status` when no answer came.
@@ -112,6 +143,11 @@ export function createControlClient(options: ControlClientOptions): ControlClien
     call,
     mintToken: async (request, callOptions) =>
       parseMinted(await call("conduit.v1.TokenService", "MintToken", mintMessage(request), callOptions)),
+    refreshToken: async (request, callOptions) =>
+      parseMinted(await call("conduit.v1.TokenService", "RefreshToken", { ...request }, callOptions)),
+    revokeToken: async (request, callOptions) => {
+      await call("conduit.v1.TokenService", "RevokeToken", { ...request }, callOptions);
+    },
   };
 }
 

@@ -5,6 +5,8 @@ export {
   createControlClient,
   type MintedToken,
   type MintTokenRequest,
+  type RefreshTokenRequest,
+  type RevokeTokenRequest,
 } from "./control-client.ts";
 export { ControlError, type ControlErrorCode, type ControlErrorDetail, isControlError } from "./control-error.ts";
 export { type SignUserTokenOptions, signUserToken } from "./sign-user-token.ts";

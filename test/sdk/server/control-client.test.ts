@@ -202,3 +202,22 @@ describe("mintToken", () => {
     });
   });
 });
+
+describe("refreshToken and revokeToken", () => {
+  test("a session's next tokens come in the shape of minted ones", async () => {
+    answer = {
+      body: { accessToken: "next", tokenType: "Bearer", expiresIn: "900", refreshToken: "cl_rt_next", session: "s" },
+    };
+    const next = await open().refreshToken({ refreshToken: "cl_rt_now", attemptId: "a1" });
+    expect(next).toMatchObject({ accessToken: "next", expiresIn: 900, refreshToken: "cl_rt_next" });
+    expect(control.requests.at(-1)?.target).toBe("/conduit.v1.TokenService/RefreshToken");
+    expect(sent()).toEqual({ refreshToken: "cl_rt_now", attemptId: "a1" });
+  });
+
+  test("a withdrawal sends what it was given and answers nothing", async () => {
+    answer = { body: { configSequence: "7" } };
+    expect(await open().revokeToken({ parent: "projects/demo", tokenId: "jti", reason: "stolen" })).toBeUndefined();
+    expect(control.requests.at(-1)?.target).toBe("/conduit.v1.TokenService/RevokeToken");
+    expect(sent()).toEqual({ parent: "projects/demo", tokenId: "jti", reason: "stolen" });
+  });
+});
