@@ -201,6 +201,8 @@ const QUESTIONS: readonly (readonly [question: string, path: string, symbol: str
   ["Which paths does /api/users/{jwt.sub}/** match?", `${SERVER}/policy/path-template.ts`, "parsePathTemplate"],
   ["Which spellings of a path are refused?", `${SERVER}/policy/path-ambiguity.ts`, "isAmbiguousPath"],
   ["When does a rate limit let the next request pass?", `${SERVER}/policy/limit.ts`, "reserve"],
+  ["Where is a refresh token compared?", `${SERVER}/model/refresh-token.ts`, "isSignedWith"],
+  ["When does a refresh token end its session?", `${SERVER}/policy/refresh.ts`, "judgeRefresh"],
   ["How is a revoked token found among a million?", `${SERVER}/policy/revocation.ts`, "RevocationIndex"],
   ["Why can a link not reach my router?", `${SERVER}/outbound/address-policy.ts`, "addressRefusal"],
   ["What is in the database?", `${SERVER}/store/schema.ts`, "links"],
