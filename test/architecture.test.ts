@@ -143,6 +143,7 @@ const EFFECTS: readonly (readonly [what: string, pattern: RegExp, where: readonl
 const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["cli/client.ts", "the API key goes into the call"],
   ["control/api-keys/create.ts", "a new API key is shown once"],
+  ["control/api-keys/rotate.ts", "a rotated key is shown once"],
   ["control/hmac-check.ts", "a new HMAC secret is judged before it is kept: length, obvious weakness"],
   ["control/links/debug-keys.ts", "a new debug key is shown once"],
   ["control/link-tokens/create.ts", "a new link token is shown once"],

@@ -337,7 +337,12 @@ describeStores("resources", (store) => {
         expect(await getApiKey(tx, null, own.id)).toBeUndefined();
         await expect(insertApiKey(tx, apiKeyRow(null, operator.id))).rejects.toEqual(refusal("resource_exists"));
         await insertApiKey(tx, apiKeyRow(project, operator.id));
-        const limits = { expireTime: LATER, tokenLifetimeMaxMs: 60_000 };
+        const limits = {
+          expireTime: LATER,
+          tokenLifetimeMaxMs: 60_000,
+          allowedAddresses: ["192.0.2.0/24"],
+          requestsPerMinute: 600,
+        };
         const change = { project, id: own.id, version: 1, displayName: "New", ...limits, updateTime: LATER };
         expect(await updateApiKey(tx, change)).toEqual({ ...own, ...change, version: 2 });
         expect(await lockApiKey(tx, project, own.id)).toMatchObject({ version: 2 });

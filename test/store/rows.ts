@@ -125,6 +125,11 @@ export const apiKeyRow = (project: string | null, id = unique("key")) => ({
   displayName: "A key",
   hint: "cl_key_abcd",
   tokenLifetimeMaxMs: null,
+  allowedAddresses: [],
+  requestsPerMinute: null,
+  previousKeyHash: null,
+  previousExpireTime: null,
+  lastUseTime: null,
   expireTime: null,
   ...times,
 });

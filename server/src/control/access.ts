@@ -5,7 +5,7 @@ import { hasRole, type Principal } from "../model/api-key.ts";
 import { ConduitError } from "../model/errors.ts";
 import { projectOf } from "../model/resource-name.ts";
 import type { Authenticator } from "./authenticate.ts";
-import { principalKey, principalOf, proxyKey } from "./call.ts";
+import { clientAddressKey, principalKey, principalOf, proxyKey } from "./call.ts";
 import { type Access, PERMISSIONS } from "./permissions.ts";
 
 /** `package.Service/Method`, as rows of `PERMISSIONS` are named. */
@@ -26,7 +26,7 @@ export async function identify(
   const row = PERMISSIONS[methodId(method)];
   if (row?.by === "nothing") return;
   if (row?.by === "proxy_credential") values.set(proxyKey, await authenticator.proxy(authorization));
-  else values.set(principalKey, await authenticator.apiKey(authorization));
+  else values.set(principalKey, await authenticator.apiKey(authorization, values.get(clientAddressKey)));
 }
 
 /**

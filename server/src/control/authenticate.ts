@@ -3,31 +3,55 @@ import type { Principal } from "../model/api-key.ts";
 import { ConduitError } from "../model/errors.ts";
 import { hashToken, isTokenOf, type TokenKind } from "../model/token-string.ts";
 import type { ProxyPrincipal } from "./call.ts";
+import type { KeyGuard, KeyRestrictions } from "./key-guard.ts";
+import type { KeyUse } from "./key-use.ts";
 
 /** Turns an `authorization` header into who calls. Every way to fail is `credential_invalid`: none says which. */
 export interface Authenticator {
-  /** @param authorization the header's value; null = not sent */
-  apiKey(authorization: string | null): Promise<Principal>;
+  /**
+   * @param authorization the header's value; null = not sent
+   * @param address of the caller; "" = unknown
+   * @throws ConduitError also `address_denied` and `rate_limited`, once the key is known to be valid
+   */
+  apiKey(authorization: string | null, address: string): Promise<Principal>;
   proxy(authorization: string | null): Promise<ProxyPrincipal>;
+}
+
+/** A key that a text was looked up for. */
+export interface FoundKey extends Principal, KeyRestrictions {
+  /** Of the text that was shown. */
+  readonly expireTimeMs?: number;
+}
+
+/** What happens to calls whose key is valid. */
+export interface KeyWatch {
+  readonly guard: KeyGuard;
+  readonly use: KeyUse;
 }
 
 /** Look-ups by the SHA-256 of a token's text; undefined = unknown. */
 export interface Credentials {
-  findApiKey(hash: string): Promise<(Principal & { readonly expireTimeMs?: number }) | undefined>;
+  findApiKey(hash: string): Promise<FoundKey | undefined>;
   /** Resource name of the proxy. */
   findProxy(hash: string): Promise<string | undefined>;
 }
 
 const PROXY_DETAIL = "Send the proxy's own credential as authorization: Bearer cl_prx_…";
 
-/** Form and checksum first, so that garbage never reaches the database. */
-export function createAuthenticator(credentials: Credentials, clock: Clock): Authenticator {
+/**
+ * Form and checksum first, so that garbage never reaches the database.
+ * @param watch undefined for calls that the process makes for a caller it has let in before
+ */
+export function createAuthenticator(credentials: Credentials, clock: Clock, watch?: KeyWatch): Authenticator {
   return {
-    async apiKey(authorization) {
+    async apiKey(authorization, address) {
       const token = bearerOf(authorization, "apiKey");
-      const found = token === undefined ? undefined : await credentials.findApiKey(hashToken(token));
+      const hash = token === undefined ? "" : hashToken(token);
+      const found = token === undefined ? undefined : await credentials.findApiKey(hash);
       if (found === undefined || (found.expireTimeMs !== undefined && found.expireTimeMs <= clock.now()))
         throw new ConduitError("credential_invalid");
+      watch?.guard.admit(found, address);
+      watch?.use.used(hash);
       const { expireTimeMs: _expireTimeMs, ...principal } = found;
       return principal;
     },

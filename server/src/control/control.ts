@@ -14,7 +14,14 @@ import { SessionService } from "@conduit-link/proto/conduit/v1/session_service_p
 import { SigningKeyService } from "@conduit-link/proto/conduit/v1/signing_key_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { UsageService } from "@conduit-link/proto/conduit/v1/usage_service_pb";
-import { createRouterTransport, type Interceptor, type ServiceImpl, type Transport } from "@connectrpc/connect";
+import {
+  type ContextValues,
+  createContextValues,
+  createRouterTransport,
+  type Interceptor,
+  type ServiceImpl,
+  type Transport,
+} from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import type { Fleet } from "../config-log/fleet.ts";
 import type { ConfigHub } from "../config-log/hub.ts";
@@ -22,6 +29,7 @@ import type { JwksSources } from "../jwt/jwks.ts";
 import type { Log } from "../log.ts";
 import type { Principal } from "../model/api-key.ts";
 import type { PlainRoute } from "../model/plain-http.ts";
+import { canonicalAddress } from "../policy/client-address.ts";
 import type { Random } from "../random.ts";
 import type { Keyring } from "../sealing/keyring.ts";
 import type { SealingKey } from "../sealing/sealing-key.ts";
@@ -29,6 +37,7 @@ import type { Store } from "../store/store.ts";
 import { apiKeyService } from "./api-keys/service.ts";
 import { auditService } from "./audit/service.ts";
 import { type Authenticator, trustedAuthenticator } from "./authenticate.ts";
+import { clientAddressKey } from "./call.ts";
 import { configService } from "./config/service.ts";
 import type { ControlService } from "./control-service.ts";
 import { storedCredentials } from "./credentials.ts";
@@ -37,6 +46,8 @@ import { inProcessTransport } from "./in-process.ts";
 import { createGate, createInterceptors, type Gate } from "./interceptors.ts";
 import { issuerService } from "./issuers/service.ts";
 import { createJwksRoute } from "./jwks-route.ts";
+import { createKeyGuard } from "./key-guard.ts";
+import { createKeyUse } from "./key-use.ts";
 import { linkTokenService } from "./link-tokens/service.ts";
 import { sweepDebugKeys } from "./links/debug-keys.ts";
 import { linkService } from "./links/service.ts";
@@ -78,6 +89,8 @@ export interface Control {
   readonly interceptors: readonly Interceptor[];
   /** To be called before a request's body is read. */
   readonly gate: Gate;
+  /** Values of a call by the address of who connects. */
+  readonly peerValues: (address: string) => ContextValues;
   /** Throws `credential_invalid` unless the header holds a valid credential of any kind: for paths that are no method. */
   readonly authenticate: (header: Headers) => Promise<void>;
   /** Key sets of the projects' issuers. */
@@ -89,7 +102,7 @@ export interface Control {
    * `createClient(LinkService, control.transportAs(OPERATOR))`. Never give it to anything that a network can reach.
    */
   transportAs(principal: Principal): Transport;
-  /** Writes what is still in memory (the proxies' status); it does so by itself about every second. */
+  /** Writes what is still in memory (the proxies' status, when keys were used); it does so by itself every few seconds. */
   flush(): Promise<void>;
   /**
    * Takes away what has expired and rotates signing keys that are due; to be called about once a minute. Rejects when the
@@ -106,13 +119,16 @@ export function createControl(options: ControlOptions): Control {
   const deps = depsOf(options);
   const statuses = createProxyStatuses(store, log);
   const services = servicesOf(deps, hub, statuses);
-  const authenticator = storedCredentials(store, clock);
+  const keyUse = createKeyUse(store, clock, log);
+  const authenticator = storedCredentials(store, clock, { guard: createKeyGuard(clock), use: keyUse });
+  const unwatched = storedCredentials(store, clock);
   const interceptors = createInterceptors(authenticator, log, random);
   return {
     services,
     interceptors,
     gate: createGate(authenticator, log, random),
-    authenticate: (header) => requireAnyCredential(authenticator, header),
+    peerValues: (address) => createContextValues().set(clientAddressKey, canonicalAddress(address) ?? ""),
+    authenticate: (header) => requireAnyCredential(unwatched, header),
     jwksRoute: createJwksRoute(store, clock),
     oauthRoutes: createOAuthRoutes({
       store,
@@ -122,7 +138,10 @@ export function createControl(options: ControlOptions): Control {
       random,
     }),
     transportAs: (principal) => inProcess(services, createInterceptors(trustedAuthenticator(principal), log, random)),
-    flush: () => statuses.flush(),
+    async flush() {
+      await statuses.flush();
+      await keyUse.flush();
+    },
     async sweep() {
       await sweepRevocations(deps);
       await sweepDebugKeys(deps);
@@ -188,5 +207,5 @@ const mount = <Service extends DescService>(
 async function requireAnyCredential(authenticator: Authenticator, header: Headers): Promise<void> {
   const authorization = header.get("authorization");
   // A proxy's credential is as good as a key for learning that a path does not exist.
-  await authenticator.proxy(authorization).catch(() => authenticator.apiKey(authorization));
+  await authenticator.proxy(authorization).catch(() => authenticator.apiKey(authorization, ""));
 }

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { BadRequestSchema, ErrorInfoSchema } from "@conduit-link/proto/google/rpc/error_details_pb";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "@conduit-link/proto/google/rpc/error_details_pb";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ConduitError, type ErrorCode, type GrpcCode, reasonOf } from "../model/errors.ts";
 
@@ -61,6 +61,8 @@ function describe(error: ConduitError, requestId: string): ConnectError {
   };
   const fieldViolations = error.violations.map(({ field, description }) => ({ field, description }));
   const fields = { desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) };
-  const details = fieldViolations.length > 0 ? [info, fields] : [info];
+  const seconds = BigInt(error.retryAfterSeconds ?? 0);
+  const retry = { desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay: { seconds } }) };
+  const details = [info, ...(fieldViolations.length > 0 ? [fields] : []), ...(seconds > 0n ? [retry] : [])];
   return new ConnectError(error.detail, CODES[error.kind.grpc], undefined, details);
 }

@@ -72,6 +72,7 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.ApiKeyService/GetApiKey": inProjectOrInstallation("owner", "name"),
   "conduit.v1.ApiKeyService/ListApiKeys": inProjectOrInstallation("owner", "parent"),
   "conduit.v1.ApiKeyService/UpdateApiKey": inProjectOrInstallation("owner", "api_key.name"),
+  "conduit.v1.ApiKeyService/RotateApiKey": inProjectOrInstallation("owner", "name"),
   "conduit.v1.ApiKeyService/DeleteApiKey": inProjectOrInstallation("owner", "name"),
 
   "conduit.v1.SigningKeyService/CreateSigningKey": inProject("owner", "parent"),

@@ -1,5 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
-import type { ConnectError, HandlerContext, Interceptor } from "@connectrpc/connect";
+import type { ConnectError, ContextValues, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { ConduitError } from "../model/errors.ts";
 
 /** A service and its implementation: connect's `Partial<ServiceImpl<typeof service>>`, checked where it is written. */
@@ -16,6 +16,8 @@ export interface Api {
   readonly interceptors: readonly Interceptor[];
   /** Called before the body is read or decoded; throws a ConnectError to refuse. May set context values. */
   readonly gate?: (context: HandlerContext) => void | Promise<void>;
+  /** Values of a call by the address of who connects; read by `gate` and `interceptors`. Absent = none. */
+  readonly peerValues?: (address: string) => ContextValues;
   /**
    * Throws a ConduitError or ConnectError unless the call carries a valid credential of any kind. Asked where no method is
    * called (`unknown-method.ts`). Absent = strangers are told what is unknown.

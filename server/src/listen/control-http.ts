@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
@@ -77,12 +78,16 @@ export async function listenControlHttp(options: ControlHttpOptions): Promise<Li
 
 function controlHandler(options: ControlHttpOptions, stopping: AbortSignal): RequestListener {
   const { api, health, hostNames } = options;
+  const { peerValues } = api;
   const rpc = connectNodeAdapter({
     routes: (router) => {
       for (const { service, implementation } of [...api.services, health.mount])
         router.service(service, implementation);
     },
     interceptors: [...api.interceptors, callBounds({ stopping }), decodeShared],
+    ...(peerValues !== undefined && {
+      contextValues: (request: { readonly socket: Socket }) => peerValues(request.socket.remoteAddress ?? ""),
+    }),
     ...(api.gate !== undefined && { requestGate: api.gate }),
     // gRPC itself needs HTTP/2: it has a port of its own.
     grpc: false,

@@ -33,6 +33,7 @@ export interface GrpcMountOptions {
   readonly interceptors: readonly Interceptor[];
   readonly gate?: Api["gate"];
   readonly authenticate?: Api["authenticate"];
+  readonly peerValues?: Api["peerValues"];
 }
 
 /** For failures while an outcome is being written down, as a header that HTTP/2 cannot carry. */
@@ -130,7 +131,7 @@ async function run(
 ): Promise<Outcome> {
   const clientGone = new AbortController();
   call.once("cancelled", () => clientGone.abort(new ConnectError("the client went away", Code.Canceled)));
-  const context = contextOf(spec.method, call, options.clock, clientGone.signal);
+  const context = contextOf(spec.method, call, options, clientGone.signal);
   try {
     await options.gate?.(context);
     const request = await decode(spec.method, call.request, context.requestHeader, options.authenticate);
@@ -154,7 +155,7 @@ async function run(
 function contextOf(
   method: DescMethod,
   call: Unary | Stream,
-  clock: Clock,
+  { clock, peerValues }: GrpcMountOptions,
   requestSignal: AbortSignal,
 ): HandlerContext & { abort(): void } {
   const deadlineMs = Number(call.getDeadline());
@@ -167,8 +168,12 @@ function contextOf(
     ...(Number.isFinite(deadlineMs) && { timeoutMs: Math.max(0, deadlineMs - clock.now()) }),
     requestSignal,
     requestHeader: toHeaders(call.metadata),
+    ...(peerValues !== undefined && { contextValues: peerValues(hostOf(call.getPeer())) }),
   });
 }
+
+/** Address in `192.0.2.1:1234` or `[2001:db8::1]:1234`, as grpc-js names peers. */
+const hostOf = (peer: string): string => peer.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 
 /** A malformed message is told to callers with a credential only, as everything else. */
 async function decode(

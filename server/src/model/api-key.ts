@@ -36,4 +36,12 @@ export interface ApiKey {
   readonly expireTimeMs?: number;
   /** Longest life of the access tokens it mints; undefined = the project's. */
   readonly tokenLifetimeMaxMs?: number;
+  /** Addresses and networks; empty = from anywhere. */
+  readonly allowedAddresses: readonly string[];
+  /** Undefined = the default. */
+  readonly requestsPerMinute?: number;
+  /** Undefined = never. */
+  readonly lastUseTimeMs?: number;
+  /** Until when the text before the last rotation counts too; undefined = there is none. */
+  readonly previousExpireTimeMs?: number;
 }

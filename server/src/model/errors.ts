@@ -284,6 +284,8 @@ export interface ConduitErrorOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** For `field_invalid`. */
   readonly violations?: readonly FieldViolation[];
+  /** When the same call may succeed, for `rate_limited`. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** The one error class of the server: a failure that has a public code. Anything else thrown is a bug: `internal`. */
@@ -293,6 +295,7 @@ export class ConduitError extends Error {
   readonly detail: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly FieldViolation[];
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, options: ConduitErrorOptions = {}) {
     const detail = options.detail ?? ERRORS[code].detail;
@@ -302,6 +305,7 @@ export class ConduitError extends Error {
     this.detail = detail;
     this.metadata = options.metadata ?? {};
     this.violations = options.violations ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   get kind(): ErrorKind {

@@ -96,6 +96,7 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
     interceptors: control.interceptors,
     gate: control.gate,
     authenticate: control.authenticate,
+    peerValues: control.peerValues,
     describe: toConnectError,
   };
   const shared = { host, tls, api, health, log };

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, gt, isNull, lt, or, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
 import { insertedRow, updatedRow } from "./row-change.ts";
 import { apiKeys } from "./schema.ts";
@@ -13,11 +13,12 @@ export async function insertApiKey(tx: Tx, row: Omit<ApiKeyRow, "version">): Pro
 
 const ofProject = (project: string | null) =>
   project === null ? isNull(apiKeys.project) : eq(apiKeys.project, project);
+const hasText = (keyHash: string) => or(eq(apiKeys.keyHash, keyHash), eq(apiKeys.previousKeyHash, keyHash));
 const isKey = (project: string | null, id: string) => and(ofProject(project), eq(apiKeys.id, id));
 
-/** The key with this SHA-256 (hex); whether it has expired is the caller's to say. */
+/** The key whose text, or text before its rotation, has this SHA-256 (hex); whether it has expired is the caller's to say. */
 export async function findApiKey(reader: Reader, keyHash: string): Promise<ApiKeyRow | undefined> {
-  const [row] = await reader.select().from(apiKeys).where(eq(apiKeys.keyHash, keyHash));
+  const [row] = await reader.select().from(apiKeys).where(hasText(keyHash));
   return row;
 }
 
@@ -46,12 +47,36 @@ export function listApiKeys(
 /** Writes over the version given in `row`. @throws ConduitError `etag_mismatch` when that is not the current one */
 export async function updateApiKey(
   tx: Tx,
-  row: Omit<ApiKeyRow, "keyHash" | "role" | "hint" | "createTime">,
+  row: Omit<
+    ApiKeyRow,
+    "keyHash" | "role" | "hint" | "createTime" | "previousKeyHash" | "previousExpireTime" | "lastUseTime"
+  >,
 ): Promise<ApiKeyRow> {
-  const { project, id, version, displayName, expireTime, tokenLifetimeMaxMs, updateTime } = row;
-  const change = { displayName, expireTime, tokenLifetimeMaxMs, updateTime, version: sql`${apiKeys.version} + 1` };
+  const { project, id, version, ...columns } = row;
+  const { displayName, expireTime, tokenLifetimeMaxMs, allowedAddresses, requestsPerMinute, updateTime } = columns;
+  const limits = { expireTime, tokenLifetimeMaxMs, allowedAddresses, requestsPerMinute };
+  const change = { displayName, ...limits, updateTime, version: sql`${apiKeys.version} + 1` };
   const isCurrent = and(isKey(project, id), eq(apiKeys.version, version));
   return updatedRow(await tx.update(apiKeys).set(change).where(isCurrent).returning());
+}
+
+/** Gives a locked key another text. */
+export async function replaceKeyText(
+  tx: Tx,
+  { keyHash }: ApiKeyRow,
+  fresh: Pick<ApiKeyRow, "keyHash" | "hint" | "previousKeyHash" | "previousExpireTime" | "updateTime">,
+): Promise<ApiKeyRow> {
+  const change = { ...fresh, version: sql`${apiKeys.version} + 1` };
+  return updatedRow(await tx.update(apiKeys).set(change).where(eq(apiKeys.keyHash, keyHash)).returning());
+}
+
+/** Keeps when a key was used last; not a change of it. */
+export async function noteKeyUse(tx: Tx, keyHash: string, time: Date): Promise<void> {
+  const isLater = or(isNull(apiKeys.lastUseTime), lt(apiKeys.lastUseTime, time));
+  await tx
+    .update(apiKeys)
+    .set({ lastUseTime: time })
+    .where(and(hasText(keyHash), isLater));
 }
 
 export async function deleteApiKey(tx: Tx, project: string | null, id: string): Promise<void> {

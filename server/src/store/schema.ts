@@ -201,6 +201,15 @@ export const apiKeys = pgTable(
     expireTime: time("expire_time"),
     /** Of the access tokens it mints; null = the project's. */
     tokenLifetimeMaxMs: integer("token_lifetime_max_ms"),
+    /** Empty = from anywhere. */
+    allowedAddresses: jsonb("allowed_addresses").$type<readonly string[]>().notNull().default([]),
+    /** Null = the default. */
+    requestsPerMinute: integer("requests_per_minute"),
+    /** The text before the last rotation; null = none. */
+    previousKeyHash: text("previous_key_hash").unique(),
+    previousExpireTime: time("previous_expire_time"),
+    /** Null = never. */
+    lastUseTime: time("last_use_time"),
     version: rowVersion(),
     createTime: createTime(),
     updateTime: updateTime(),

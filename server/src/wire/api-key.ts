@@ -29,8 +29,12 @@ export function apiKeyToProto(apiKey: ApiKey, meta: ResourceMeta): ApiKeyMessage
     displayName: apiKey.displayName,
     role: ROLES.toProto(apiKey.role),
     keyHint: apiKey.hint,
+    allowedAddresses: [...apiKey.allowedAddresses],
+    requestsPerMinute: apiKey.requestsPerMinute ?? 0,
   });
   message.expireTime = timestampFromMs(apiKey.expireTimeMs);
   message.tokenLifetimeMax = durationFromMs(apiKey.tokenLifetimeMaxMs);
+  message.lastUseTime = timestampFromMs(apiKey.lastUseTimeMs);
+  message.previousExpireTime = timestampFromMs(apiKey.previousExpireTimeMs);
   return message;
 }

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/api_key_service.proto.
  */
 export const file_conduit_v1_api_key_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBjb25kdWl0L3YxL2FwaV9rZXlfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSLoAgoGQXBpS2V5EgwKBG5hbWUYASABKAkSCwoDa2V5GAIgASgJEh0KDGRpc3BsYXlfbmFtZRgDIAEoCUIHukgEcgIYeBIoCgRyb2xlGAQgASgOMhAuY29uZHVpdC52MS5Sb2xlQgi6SAWCAQIQARIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIa2V5X2hpbnQYBiABKAkSDAoEZXRhZxgHIAEoCRIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkcKEnRva2VuX2xpZmV0aW1lX21heBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIASLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIqCgZwYXJlbnQYASABKAlCGrpIF3IVMhNeKHByb2plY3RzL1teL10rKT8kEjwKCmFwaV9rZXlfaWQYAiABKAlCKLpIJdgBAXIgMh5eW2Etel1bYS16MC05LV17MSw2MX1bYS16MC05XSQSKwoHYXBpX2tleRgDIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5Qga6SAPIAQESHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQEiVAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIwoHYXBpX2tleRgBIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5EhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJKChBHZXRBcGlLZXlSZXF1ZXN0EjYKBG5hbWUYASABKAlCKLpIJXIjMiFeKHByb2plY3RzL1teL10rLyk/YXBpS2V5cy9bXi9dKyQiOAoRR2V0QXBpS2V5UmVzcG9uc2USIwoHYXBpX2tleRgBIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5InAKEkxpc3RBcGlLZXlzUmVxdWVzdBIqCgZwYXJlbnQYASABKAlCGrpIF3IVMhNeKHByb2plY3RzL1teL10rKT8kEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJIlQKE0xpc3RBcGlLZXlzUmVzcG9uc2USJAoIYXBpX2tleXMYASADKAsyEi5jb25kdWl0LnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicwoTVXBkYXRlQXBpS2V5UmVxdWVzdBIrCgdhcGlfa2V5GAEgASgLMhIuY29uZHVpdC52MS5BcGlLZXlCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siVAoUVXBkYXRlQXBpS2V5UmVzcG9uc2USIwoHYXBpX2tleRgBIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5EhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJbChNEZWxldGVBcGlLZXlSZXF1ZXN0EjYKBG5hbWUYASABKAlCKLpIJXIjMiFeKHByb2plY3RzL1teL10rLyk/YXBpS2V5cy9bXi9dKyQSDAoEZXRhZxgCIAEoCSIvChREZWxldGVBcGlLZXlSZXNwb25zZRIXCg9jb25maWdfc2VxdWVuY2UYASABKAQqcgoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9WSUVXRVIQARIPCgtST0xFX01JTlRFUhACEg8KC1JPTEVfRURJVE9SEAMSDgoKUk9MRV9PV05FUhAEEhEKDVJPTEVfT1BFUkFUT1IQBTKiAwoNQXBpS2V5U2VydmljZRJRCgxDcmVhdGVBcGlLZXkSHy5jb25kdWl0LnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaIC5jb25kdWl0LnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkgKCUdldEFwaUtleRIcLmNvbmR1aXQudjEuR2V0QXBpS2V5UmVxdWVzdBodLmNvbmR1aXQudjEuR2V0QXBpS2V5UmVzcG9uc2USTgoLTGlzdEFwaUtleXMSHi5jb25kdWl0LnYxLkxpc3RBcGlLZXlzUmVxdWVzdBofLmNvbmR1aXQudjEuTGlzdEFwaUtleXNSZXNwb25zZRJRCgxVcGRhdGVBcGlLZXkSHy5jb25kdWl0LnYxLlVwZGF0ZUFwaUtleVJlcXVlc3QaIC5jb25kdWl0LnYxLlVwZGF0ZUFwaUtleVJlc3BvbnNlElEKDERlbGV0ZUFwaUtleRIfLmNvbmR1aXQudjEuRGVsZXRlQXBpS2V5UmVxdWVzdBogLmNvbmR1aXQudjEuRGVsZXRlQXBpS2V5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiBjb25kdWl0L3YxL2FwaV9rZXlfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSKrBAoGQXBpS2V5EgwKBG5hbWUYASABKAkSCwoDa2V5GAIgASgJEh0KDGRpc3BsYXlfbmFtZRgDIAEoCUIHukgEcgIYeBIoCgRyb2xlGAQgASgOMhAuY29uZHVpdC52MS5Sb2xlQgi6SAWCAQIQARIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIa2V5X2hpbnQYBiABKAkSDAoEZXRhZxgHIAEoCRIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkcKEnRva2VuX2xpZmV0aW1lX21heBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIARIpChFhbGxvd2VkX2FkZHJlc3NlcxgLIAMoCUIOukgLkgEIEEAiBHICGEASKQoTcmVxdWVzdHNfcGVyX21pbnV0ZRgMIAEoBUIMukgJGgcYgJvuAigAEjEKDWxhc3RfdXNlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjgKFHByZXZpb3VzX2V4cGlyZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIqCgZwYXJlbnQYASABKAlCGrpIF3IVMhNeKHByb2plY3RzL1teL10rKT8kEjwKCmFwaV9rZXlfaWQYAiABKAlCKLpIJdgBAXIgMh5eW2Etel1bYS16MC05LV17MSw2MX1bYS16MC05XSQSKwoHYXBpX2tleRgDIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5Qga6SAPIAQESHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQEiVAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIwoHYXBpX2tleRgBIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5EhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJKChBHZXRBcGlLZXlSZXF1ZXN0EjYKBG5hbWUYASABKAlCKLpIJXIjMiFeKHByb2plY3RzL1teL10rLyk/YXBpS2V5cy9bXi9dKyQiOAoRR2V0QXBpS2V5UmVzcG9uc2USIwoHYXBpX2tleRgBIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5InAKEkxpc3RBcGlLZXlzUmVxdWVzdBIqCgZwYXJlbnQYASABKAlCGrpIF3IVMhNeKHByb2plY3RzL1teL10rKT8kEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJIlQKE0xpc3RBcGlLZXlzUmVzcG9uc2USJAoIYXBpX2tleXMYASADKAsyEi5jb25kdWl0LnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicwoTVXBkYXRlQXBpS2V5UmVxdWVzdBIrCgdhcGlfa2V5GAEgASgLMhIuY29uZHVpdC52MS5BcGlLZXlCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siVAoUVXBkYXRlQXBpS2V5UmVzcG9uc2USIwoHYXBpX2tleRgBIAEoCzISLmNvbmR1aXQudjEuQXBpS2V5EhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCKYAQoTUm90YXRlQXBpS2V5UmVxdWVzdBI2CgRuYW1lGAEgASgJQii6SCVyIzIhXihwcm9qZWN0cy9bXi9dKy8pP2FwaUtleXMvW14vXSskEjsKB292ZXJsYXAYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICangEyABIMCgRldGFnGAMgASgJIlQKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiMKB2FwaV9rZXkYASABKAsyEi5jb25kdWl0LnYxLkFwaUtleRIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiWwoTRGVsZXRlQXBpS2V5UmVxdWVzdBI2CgRuYW1lGAEgASgJQii6SCVyIzIhXihwcm9qZWN0cy9bXi9dKy8pP2FwaUtleXMvW14vXSskEgwKBGV0YWcYAiABKAkiLwoURGVsZXRlQXBpS2V5UmVzcG9uc2USFwoPY29uZmlnX3NlcXVlbmNlGAEgASgEKnIKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfVklFV0VSEAESDwoLUk9MRV9NSU5URVIQAhIPCgtST0xFX0VESVRPUhADEg4KClJPTEVfT1dORVIQBBIRCg1ST0xFX09QRVJBVE9SEAUy9QMKDUFwaUtleVNlcnZpY2USUQoMQ3JlYXRlQXBpS2V5Eh8uY29uZHVpdC52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiAuY29uZHVpdC52MS5DcmVhdGVBcGlLZXlSZXNwb25zZRJICglHZXRBcGlLZXkSHC5jb25kdWl0LnYxLkdldEFwaUtleVJlcXVlc3QaHS5jb25kdWl0LnYxLkdldEFwaUtleVJlc3BvbnNlEk4KC0xpc3RBcGlLZXlzEh4uY29uZHVpdC52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHy5jb25kdWl0LnYxLkxpc3RBcGlLZXlzUmVzcG9uc2USUQoMVXBkYXRlQXBpS2V5Eh8uY29uZHVpdC52MS5VcGRhdGVBcGlLZXlSZXF1ZXN0GiAuY29uZHVpdC52MS5VcGRhdGVBcGlLZXlSZXNwb25zZRJRCgxSb3RhdGVBcGlLZXkSHy5jb25kdWl0LnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaIC5jb25kdWl0LnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlElEKDERlbGV0ZUFwaUtleRIfLmNvbmR1aXQudjEuRGVsZXRlQXBpS2V5UmVxdWVzdBogLmNvbmR1aXQudjEuRGVsZXRlQXBpS2V5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A management credential.
@@ -90,6 +90,35 @@ export type ApiKey = Message<"conduit.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Duration token_lifetime_max = 10;
    */
   tokenLifetimeMax?: Duration | undefined;
+
+  /**
+   * Optional. Addresses and networks (`192.0.2.1`, `2001:db8::/32`) it may be used from. Default: from anywhere. What
+   * counts is who connects: behind something that speaks TLS in front, that one's address.
+   *
+   * @generated from field: repeated string allowed_addresses = 11;
+   */
+  allowedAddresses: string[];
+
+  /**
+   * Optional. Calls a minute it may make, at each replica, a sixth of them at once; 1-6,000,000. Default: 60,000.
+   *
+   * @generated from field: int32 requests_per_minute = 12;
+   */
+  requestsPerMinute: number;
+
+  /**
+   * Output only. When it was used last, to about ten seconds; absent = never.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 13;
+   */
+  lastUseTime?: Timestamp | undefined;
+
+  /**
+   * Output only. Until when the text before the last rotation counts too; absent = there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp previous_expire_time = 14;
+   */
+  previousExpireTime?: Timestamp | undefined;
 };
 
 /**
@@ -331,6 +360,69 @@ export const UpdateApiKeyResponseSchema: GenMessage<UpdateApiKeyResponse> = /*@_
   messageDesc(file_conduit_v1_api_key_service, 8);
 
 /**
+ * Request of RotateApiKey.
+ *
+ * @generated from message conduit.v1.RotateApiKeyRequest
+ */
+export type RotateApiKeyRequest = Message<"conduit.v1.RotateApiKeyRequest"> & {
+  /**
+   * Required. `projects/{project}/apiKeys/{key}` or `apiKeys/{key}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Optional. How long the text before counts. Default: 1 day; 0 s-30 days.
+   *
+   * @generated from field: google.protobuf.Duration overlap = 2;
+   */
+  overlap?: Duration | undefined;
+
+  /**
+   * Optional. Refuse unless this is the current etag.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message conduit.v1.RotateApiKeyRequest.
+ * Use `create(RotateApiKeyRequestSchema)` to create a new message.
+ */
+export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_api_key_service, 9);
+
+/**
+ * Response of RotateApiKey.
+ *
+ * @generated from message conduit.v1.RotateApiKeyResponse
+ */
+export type RotateApiKeyResponse = Message<"conduit.v1.RotateApiKeyResponse"> & {
+  /**
+   * The key, with its new text: the only time it is shown.
+   *
+   * @generated from field: conduit.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * Sequence of the configuration change.
+   *
+   * @generated from field: uint64 config_sequence = 2;
+   */
+  configSequence: bigint;
+};
+
+/**
+ * Describes the message conduit.v1.RotateApiKeyResponse.
+ * Use `create(RotateApiKeyResponseSchema)` to create a new message.
+ */
+export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_api_key_service, 10);
+
+/**
  * Request of DeleteApiKey.
  *
  * @generated from message conduit.v1.DeleteApiKeyRequest
@@ -356,7 +448,7 @@ export type DeleteApiKeyRequest = Message<"conduit.v1.DeleteApiKeyRequest"> & {
  * Use `create(DeleteApiKeyRequestSchema)` to create a new message.
  */
 export const DeleteApiKeyRequestSchema: GenMessage<DeleteApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_api_key_service, 9);
+  messageDesc(file_conduit_v1_api_key_service, 11);
 
 /**
  * Response of DeleteApiKey.
@@ -377,7 +469,7 @@ export type DeleteApiKeyResponse = Message<"conduit.v1.DeleteApiKeyResponse"> & 
  * Use `create(DeleteApiKeyResponseSchema)` to create a new message.
  */
 export const DeleteApiKeyResponseSchema: GenMessage<DeleteApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_api_key_service, 10);
+  messageDesc(file_conduit_v1_api_key_service, 12);
 
 /**
  * What a credential may do. Each includes those below it, but minter: it only mints.
@@ -486,6 +578,17 @@ export const ApiKeyService: GenService<{
     methodKind: "unary";
     input: typeof UpdateApiKeyRequestSchema;
     output: typeof UpdateApiKeyResponseSchema;
+  },
+  /**
+   * Gives a key a new text, shown in this answer only; the one before counts for the overlap. Rotated again before its
+   * end, the text before stays and the one made meanwhile is replaced. Role: owner.
+   *
+   * @generated from rpc conduit.v1.ApiKeyService.RotateApiKey
+   */
+  rotateApiKey: {
+    methodKind: "unary";
+    input: typeof RotateApiKeyRequestSchema;
+    output: typeof RotateApiKeyResponseSchema;
   },
   /**
    * Revokes a key: the next call with it is refused. Role: owner.

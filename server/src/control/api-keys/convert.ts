@@ -9,7 +9,12 @@ export function apiKeyMessageOf(row: ApiKeyRow): ApiKeyMessage {
   const { project, id, displayName, role, hint, expireTime, tokenLifetimeMaxMs } = row;
   const expireTimeMs = expireTime === null ? undefined : expireTime.getTime();
   const name = apiKeyName(project ?? undefined, id);
+  const { allowedAddresses, requestsPerMinute, lastUseTime, previousExpireTime } = row;
   const limits = {
+    allowedAddresses,
+    ...(requestsPerMinute !== null && { requestsPerMinute }),
+    ...(lastUseTime !== null && { lastUseTimeMs: lastUseTime.getTime() }),
+    ...(previousExpireTime !== null && { previousExpireTimeMs: previousExpireTime.getTime() }),
     ...(expireTimeMs !== undefined && { expireTimeMs }),
     ...(tokenLifetimeMaxMs !== null && { tokenLifetimeMaxMs }),
   };

@@ -21,6 +21,7 @@ import { newId } from "../new-id.ts";
 import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readProjectName } from "../resource-path.ts";
+import { addressViolations } from "./addresses.ts";
 import { apiKeyMessageOf } from "./convert.ts";
 
 export async function createApiKey(
@@ -35,7 +36,13 @@ export async function createApiKey(
   const id = request.apiKeyId || newId(deps.random, message.displayName, "key");
   const text = generateToken("apiKey", deps.random).reveal();
   const expireTimeMs = msFromTimestamp(message.expireTime);
-  const limits = { expireTimeMs, tokenLifetimeMaxMs: msFromDuration(message.tokenLifetimeMax) };
+  const { allowedAddresses, requestsPerMinute } = message;
+  const limits = {
+    expireTimeMs,
+    tokenLifetimeMaxMs: msFromDuration(message.tokenLifetimeMax),
+    allowedAddresses,
+    requestsPerMinute: requestsPerMinute || undefined,
+  };
   const row = newApiKeyRow(text, { project, id, role, displayName: message.displayName, ...limits }, nowMs);
   const make = async (tx: Tx): Promise<Write<ApiKeyRow>> => {
     if (project !== null) await requireProject(tx, project);
@@ -56,6 +63,7 @@ function requireRole(message: ApiKeyMessage, project: string | null, nowMs: numb
   const violations = [
     ...roleViolations(role, project),
     ...expiryViolations("api_key.expire_time", msFromTimestamp(message.expireTime), nowMs),
+    ...addressViolations(message.allowedAddresses),
   ];
   if (role === undefined || violations.length > 0) throw invalidFields(violations);
   return role;

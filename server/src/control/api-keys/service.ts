@@ -26,14 +26,18 @@ import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
 import { readPage } from "../page-token.ts";
 import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
-import { found, readNameInProject, readProjectName } from "../resource-path.ts";
+import { found, readProjectName } from "../resource-path.ts";
+import { addressViolations } from "./addresses.ts";
 import { apiKeyMessageOf } from "./convert.ts";
 import { createApiKey } from "./create.ts";
+import { readKeyName } from "./key-name.ts";
+import { rotateApiKey } from "./rotate.ts";
 
-const FIXED = [...OUTPUT_ONLY, "key", "key_hint"];
+const FIXED = [...OUTPUT_ONLY, "key", "key_hint", "last_use_time", "previous_expire_time"];
 
 export const apiKeyService = (deps: Deps): ServiceImpl<typeof ApiKeyService> => ({
   createApiKey: (request, context) => createApiKey(deps, request, context),
+  rotateApiKey: (request, context) => rotateApiKey(deps, request, context),
   updateApiKey: (request, context) => updateApiKey(deps, request, context),
 
   async getApiKey({ name }) {
@@ -66,12 +70,6 @@ export const apiKeyService = (deps: Deps): ServiceImpl<typeof ApiKeyService> => 
   },
 });
 
-/** As rows have it: null = the installation's. */
-function readKeyName(name: string, field: string): { project: string | null; id: string } {
-  const { project, id } = readNameInProject("apiKey", name, field);
-  return { project: project === "" ? null : project, id };
-}
-
 async function updateApiKey(
   deps: Deps,
   request: UpdateApiKeyRequest,
@@ -95,12 +93,13 @@ function readChange(
   row: ApiKeyRow,
   request: UpdateApiKeyRequest,
   nowMs: number,
-): Pick<ApiKeyRow, "displayName" | "expireTime" | "tokenLifetimeMaxMs"> {
+): Pick<ApiKeyRow, "displayName" | "expireTime" | "tokenLifetimeMaxMs" | "allowedAddresses" | "requestsPerMinute"> {
   const current = apiKeyMessageOf(row);
   const { message } = applyMask(ApiKeySchema, current, required(request.apiKey), request.updateMask, FIXED);
   const expireTimeMs = msFromTimestamp(message.expireTime);
   const isSameExpiry = expireTimeMs === row.expireTime?.getTime();
   const violations = isSameExpiry ? [] : expiryViolations("api_key.expire_time", expireTimeMs, nowMs);
+  violations.push(...addressViolations(message.allowedAddresses));
   if (message.role !== current.role)
     violations.push({ field: "api_key.role", description: "is fixed: create another key and delete this one" });
   if (violations.length > 0) throw invalidFields(violations);
@@ -108,5 +107,7 @@ function readChange(
     displayName: message.displayName,
     expireTime: expireTimeMs === undefined ? null : new Date(expireTimeMs),
     tokenLifetimeMaxMs: msFromDuration(message.tokenLifetimeMax) ?? null,
+    allowedAddresses: message.allowedAddresses,
+    requestsPerMinute: message.requestsPerMinute || null,
   };
 }

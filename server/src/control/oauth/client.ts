@@ -32,12 +32,13 @@ async function authenticateClient(
   const sent = readCredentials(request.header("authorization"), form);
   if (sent instanceof OAuthFault) return sent;
   try {
-    const principal = await authenticator.apiKey(`Bearer ${sent.secret}`);
+    const principal = await authenticator.apiKey(`Bearer ${sent.secret}`, request.clientAddress);
     const isOfProject = principal.project === undefined || principal.project === project;
     // The id too, though the secret alone says who it is: a client must not pass for another in its own logs.
     if (isOfProject && idOf(principal.apiKey) === sent.id) return { id: sent.id, principal };
   } catch (error) {
-    if (!(error instanceof ConduitError) || error.code !== "credential_invalid") throw error;
+    const isRefused = error instanceof ConduitError && ["credential_invalid", "address_denied"].includes(error.code);
+    if (!isRefused) throw error;
   }
   return unknownClient();
 }
