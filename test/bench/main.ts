@@ -5,11 +5,13 @@ import { canPin } from "./bench-process.ts";
 import { proxySuite } from "./proxy-suite.ts";
 import { type Figure, linesOf, summaryOf } from "./report.ts";
 import type { RoundOptions } from "./rounds.ts";
+import { tokensSuite } from "./tokens-suite.ts";
 import { verifySuite } from "./verify-suite.ts";
 
 const SUITES: Readonly<Record<string, (options: RoundOptions) => Promise<Figure[]>>> = {
   proxy: async (options) => [...(await proxySuite(options)), ...(await verifySuite(options))],
   verify: verifySuite,
+  tokens: tokensSuite,
 };
 const WARM_UP_MS = 2_000;
 

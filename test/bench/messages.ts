@@ -48,6 +48,24 @@ export interface VerifyAnswer {
   readonly joseMicros: number;
 }
 
+/** Tells the gRPC load generator a call; it is sent again and again. */
+export interface GrpcWorkloadOrder {
+  readonly workload: string;
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** Encoded message, base64. */
+  readonly request: string;
+  /** Header; "" = none. */
+  readonly authorization: string;
+}
+
+/** What a caller of the benchmark's control plane needs. */
+export interface ControlSetup {
+  readonly parent: string;
+  readonly link: string;
+  readonly apiKey: string;
+}
+
 /** In a child: tells the parent that it is ready and answers its questions for CPU time. */
 export function serveParent(port: number): void {
   process.on("message", (message) => {
