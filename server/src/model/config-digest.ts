@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { ConfigResourceKind } from "./config-resource.ts";
 
 /** Bytes of a digest. */
@@ -7,7 +7,7 @@ export const DIGEST_BYTES = 32;
 /** Digest of a state without resources. */
 export const EMPTY_DIGEST: Uint8Array = new Uint8Array(DIGEST_BYTES);
 
-const sha256 = (data: Uint8Array | string): Uint8Array => new Uint8Array(createHash("sha256").update(data).digest());
+const sha256 = (data: Uint8Array | string): Uint8Array => new Uint8Array(hash("sha256", data, "buffer"));
 
 /** One resource as the config log holds it. */
 export interface EncodedResource {
@@ -26,13 +26,15 @@ export const payloadHash = (payload: Uint8Array): Uint8Array => sha256(payload);
  * Names hold no line breaks. The digest finds drift and lost changes; it is no authenticator (XOR of hashes can be forged).
  */
 export function resourceDigest(resource: EncodedResource): Uint8Array {
-  const hash = Buffer.from(payloadHash(resource.payload)).toString("hex");
-  return sha256([resource.kind, resource.name, resource.version, hash].join("\n"));
+  const payloadHex = hash("sha256", resource.payload, "hex");
+  return sha256(`${resource.kind}\n${resource.name}\n${resource.version}\n${payloadHex}`);
 }
 
 /** XOR of two digests: adds a resource to a state's digest, or takes it out again. */
 export function xorDigest(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return Uint8Array.from({ length: DIGEST_BYTES }, (_, index) => (a[index] ?? 0) ^ (b[index] ?? 0));
+  const sum = new Uint8Array(DIGEST_BYTES);
+  for (let index = 0; index < DIGEST_BYTES; index += 1) sum[index] = (a[index] ?? 0) ^ (b[index] ?? 0);
+  return sum;
 }
 
 /** Whether two digests are the same; they are no secrets. */
