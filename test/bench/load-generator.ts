@@ -61,9 +61,15 @@ class Tally {
   completed = 0;
   readonly failures: Record<string, number> = {};
   readonly latenciesMs: number[] = [];
+  readonly #wanted: number;
+
+  /** @param wanted the status that counts as completed */
+  constructor(wanted = 200) {
+    this.#wanted = wanted;
+  }
 
   add(status: number, latencyMs: number): void {
-    if (status === 200) this.completed += 1;
+    if (status === this.#wanted) this.completed += 1;
     else this.failures[status || "lost"] = (this.failures[status || "lost"] ?? 0) + 1;
     if (this.latenciesMs.length < LATENCIES_MAX) this.latenciesMs.push(latencyMs);
   }
@@ -80,12 +86,13 @@ async function closedLoop(
   connections: number,
   untilMs: number,
   tally: Tally,
+  isOnce = false,
 ) {
   let next = 0;
   const count = Math.min(connections, CONNECTIONS_MAX);
   const runOne = async (): Promise<void> => {
     const connection = await Connection.open(port);
-    while (performance.now() < untilMs && connection.isOpen) {
+    while (performance.now() < untilMs && connection.isOpen && !(isOnce && next >= requests.length)) {
       const request = requests[next++ % requests.length];
       if (request !== undefined) await exchangeInto(tally, connection, request);
     }
@@ -120,9 +127,11 @@ async function openLoop(
 async function run(order: LoadOrder): Promise<LoadAnswer> {
   const requests = workloads.get(order.workload) ?? [];
   const untilMs = performance.now() + Math.min(order.durationMs, DURATION_MAX_MS);
-  const tally = new Tally();
-  if (order.mode.kind === "closed") await closedLoop(order, requests, order.mode.connections, untilMs, tally);
-  else await openLoop(order, requests, order.mode.perSecond, untilMs, tally);
+  const { mode } = order;
+  const tally = new Tally(mode.kind === "once" ? mode.status : undefined);
+  if (mode.kind === "closed") await closedLoop(order, requests, mode.connections, untilMs, tally);
+  else if (mode.kind === "once") await closedLoop(order, requests, mode.connections, untilMs, tally, true);
+  else await openLoop(order, requests, mode.perSecond, untilMs, tally);
   const { completed, failures, latenciesMs } = tally;
   return { completed, failures, latenciesMs: latenciesMs.sort((a, b) => a - b) };
 }

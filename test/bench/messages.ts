@@ -15,10 +15,14 @@ export interface CpuAnswer {
 export interface LoadOrder {
   readonly port: number;
   readonly durationMs: number;
-  /** `closed`: each connection sends its next request when it has its answer. `open`: at a fixed rate. */
+  /**
+   * `closed`: each connection sends its next request when it has its answer. `open`: at a fixed rate. `once`: as `closed`,
+   * each request of the list once, and `status` is the answer that counts as completed.
+   */
   readonly mode:
     | { readonly kind: "closed"; readonly connections: number }
-    | { readonly kind: "open"; readonly perSecond: number };
+    | { readonly kind: "open"; readonly perSecond: number }
+    | { readonly kind: "once"; readonly connections: number; readonly status: number };
   /** Which list of requests, as told before. */
   readonly workload: string;
 }
@@ -64,6 +68,16 @@ export interface ControlSetup {
   readonly parent: string;
   readonly link: string;
   readonly apiKey: string;
+}
+
+/** Asked of the look-ups: measure once. */
+export type LookupOrder = "lookups";
+
+/** CPU of one look-up of each kind. */
+export interface LookupAnswer {
+  readonly routeNs: number;
+  readonly compileMs: number;
+  readonly matchMicros: number;
 }
 
 /** In a child: tells the parent that it is ready and answers its questions for CPU time. */

@@ -35,24 +35,26 @@ export function signToken(privateKey: KeyObject, subject: string, jti: string): 
     .sign(privateKey);
 }
 
-/** Whole GET requests of many users, base64: each for the user's own path, as a browser sends it. */
+/** Whole GET requests of many users, base64. */
 export async function makeRequests(privateKey: KeyObject, linkToken: string): Promise<string[]> {
   const users = Array.from({ length: USERS }, (_, index) => `user-${index}`);
   return await Promise.all(
-    users.map(async (user) => {
-      const token = await signToken(privateKey, user, user);
-      const lines = [
-        `GET /${BENCH.linkId}/api/users/${user}/orders?limit=20 HTTP/1.1`,
-        "Host: 127.0.0.1",
-        "User-Agent: Mozilla/5.0 (X11; Linux x64) Chrome/140.0",
-        "Accept: application/json",
-        "Accept-Language: en",
-        "Accept-Encoding: gzip, br",
-        "Origin: https://app.bench.example",
-        `X-Access-Token: ${linkToken}`,
-        `Authorization: Bearer ${token}`,
-      ];
-      return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`).toString("base64");
-    }),
+    users.map(async (user) => requestOf(user, await signToken(privateKey, user, user), linkToken)),
   );
+}
+
+/** A whole GET request for the user's own path, as a browser sends it, base64. */
+export function requestOf(user: string, token: string, linkToken: string): string {
+  const lines = [
+    `GET /${BENCH.linkId}/api/users/${user}/orders?limit=20 HTTP/1.1`,
+    "Host: 127.0.0.1",
+    "User-Agent: Mozilla/5.0 (X11; Linux x64) Chrome/140.0",
+    "Accept: application/json",
+    "Accept-Language: en",
+    "Accept-Encoding: gzip, br",
+    "Origin: https://app.bench.example",
+    `X-Access-Token: ${linkToken}`,
+    `Authorization: Bearer ${token}`,
+  ];
+  return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`).toString("base64");
 }

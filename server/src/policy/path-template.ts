@@ -52,7 +52,8 @@ function tailOf(part: string | undefined): TemplateTail {
 }
 
 function splitTemplate(text: string): string[] {
-  if (!text.includes("{")) return text.slice(1).split("/");
+  // Only a quoted name can hold a slash.
+  if (!text.includes('"')) return text.slice(1).split("/");
   const parts: string[] = [];
   for (let at = 0; at < text.length; at = SEGMENT.lastIndex) {
     SEGMENT.lastIndex = at + 1;

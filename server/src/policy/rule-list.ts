@@ -68,21 +68,27 @@ const NONE: readonly CompiledRule[] = [];
 
 /** Each rule goes under the key that the fewest others share. */
 function makeIndex(rules: readonly CompiledRule[]) {
-  const counts = new Map<string, number>();
-  for (const rule of rules) {
-    for (const key of keysOf(rule)) {
-      for (const value of key.values) counts.set(textOf(key, value), (counts.get(textOf(key, value)) ?? 0) + 1);
-    }
-  }
-  const weightOf = (key: Key) => key.values.reduce((sum, value) => sum + (counts.get(textOf(key, value)) ?? 0), 0);
+  const keyed = rules.map((rule) => ({ rule, keys: keysOf(rule) }));
+  const hasChoice = keyed.some(({ keys }) => keys.length > 1);
+  const weightOf = hasChoice ? weigh(keyed.flatMap(({ keys }) => keys)) : undefined;
   const plain: CompiledRule[] = [];
   const groups = new Map<string, Group>();
-  for (const rule of rules) {
-    const [key] = keysOf(rule).sort((a, b) => weightOf(a) - weightOf(b));
+  for (const { rule, keys } of keyed) {
+    if (weightOf !== undefined) keys.sort((a, b) => weightOf(a) - weightOf(b));
+    const [key] = keys;
     if (key === undefined) plain.push(rule);
     else addTo(groups, key, rule);
   }
   return { plain, groups: [...groups.values()] };
+}
+
+/** How many rules stand under a key's values. */
+function weigh(keys: readonly Key[]): (key: Key) => number {
+  const counts = new Map<string, number>();
+  for (const key of keys) {
+    for (const value of key.values) counts.set(textOf(key, value), (counts.get(textOf(key, value)) ?? 0) + 1);
+  }
+  return (key) => key.values.reduce((sum, value) => sum + (counts.get(textOf(key, value)) ?? 0), 0);
 }
 
 function addTo(groups: Map<string, Group>, key: Key, rule: CompiledRule): void {
@@ -98,14 +104,15 @@ function addTo(groups: Map<string, Group>, key: Key, rule: CompiledRule): void {
 }
 
 function keysOf({ conditions, parameters }: CompiledRule): Key[] {
-  const claims = conditions.flatMap((slotted): Key[] => {
+  const keys: Key[] = [];
+  for (const slotted of conditions) {
     const { condition } = slotted;
-    if (condition.test === "equals") return [{ at: "claim", slotted, values: [condition.value] }];
-    if (condition.test === "one_of") return [{ at: "claim", slotted, values: [...slotted.values] }];
-    return condition.test === "contains" ? [{ at: "words", slotted, values: [condition.value] }] : [];
-  });
-  const inQuery = parameters.map((parameter): Key => ({ at: "query", parameter, values: [parameter.value] }));
-  return [...claims, ...inQuery];
+    if (condition.test === "equals") keys.push({ at: "claim", slotted, values: [condition.value] });
+    else if (condition.test === "one_of") keys.push({ at: "claim", slotted, values: condition.values });
+    else if (condition.test === "contains") keys.push({ at: "words", slotted, values: [condition.value] });
+  }
+  for (const parameter of parameters) keys.push({ at: "query", parameter, values: [parameter.value] });
+  return keys;
 }
 
 const placeOf = (key: Key): string => `${key.at} ${key.at === "query" ? key.parameter.slot : key.slotted.slot}`;
