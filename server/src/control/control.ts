@@ -36,6 +36,7 @@ import type { SealingKey } from "../sealing/sealing-key.ts";
 import type { Store } from "../store/store.ts";
 import { apiKeyService } from "./api-keys/service.ts";
 import { auditService } from "./audit/service.ts";
+import { createAuditLedger } from "./audit-ledger.ts";
 import { type Authenticator, trustedAuthenticator } from "./authenticate.ts";
 import { clientAddressKey } from "./call.ts";
 import { configService } from "./config/service.ts";
@@ -169,6 +170,7 @@ function depsOf({ store, keyring, fleet, jwksSources, clock, random, log, public
     pageTokens: createPageTokens(derivedKey(fleetKey, "page-token")),
     requestKey: derivedKey(fleetKey, "request-id"),
     jwksSources,
+    auditLedger: createAuditLedger(store),
     clock,
     random,
     log,

@@ -5,6 +5,7 @@ import type { Random } from "../random.ts";
 import type { Keyring } from "../sealing/keyring.ts";
 import type { SealingKey } from "../sealing/sealing-key.ts";
 import type { Store } from "../store/store.ts";
+import type { AuditLedger } from "./audit-ledger.ts";
 import type { PageTokens } from "./page-token.ts";
 
 /** What the services are made of. */
@@ -18,6 +19,7 @@ export interface Deps {
   readonly requestKey: Uint8Array;
   /** Keys of issuers elsewhere. */
   readonly jwksSources: JwksSources;
+  readonly auditLedger: AuditLedger;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

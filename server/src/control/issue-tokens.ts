@@ -68,7 +68,7 @@ export async function issueTokens(
   { deps, signers, call }: IssuingCall,
   project: string,
   wanted: readonly WantedToken[],
-  alongside: (tx: Tx) => Promise<void> = async () => {},
+  alongside?: (tx: Tx) => Promise<void>,
 ): Promise<IssuedToken[]> {
   const { row, links, issuedAtMs } = await deps.store.read(async (reader) => ({
     row: found(await getProject(reader, project)),
@@ -86,10 +86,12 @@ export async function issueTokens(
     const details = { subject, token_id: tokenId, links: names.join(" ") };
     return auditOf(call, projectName(project), deps.clock.now(), details);
   });
-  await deps.store.transaction(async (tx) => {
-    await alongside(tx);
-    await recordAudit(tx, ...events);
-  });
+  if (alongside === undefined) await deps.auditLedger.write(events);
+  else
+    await deps.store.transaction(async (tx) => {
+      await alongside(tx);
+      await recordAudit(tx, ...events);
+    });
   return issued;
 }
 

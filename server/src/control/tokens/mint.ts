@@ -10,6 +10,7 @@ import {
 } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { invalidFields } from "../../model/errors.ts";
 import { sessionName } from "../../model/resource-name.ts";
+import type { Tx } from "../../store/database.ts";
 import { insertSessions } from "../../store/sessions.ts";
 import { msFromDuration } from "../../wire/time.ts";
 import { principalOf } from "../call.ts";
@@ -53,7 +54,8 @@ async function mintAll(
   );
   const inSessions = wanted.map((token, index) => ({ ...token, ...sidOf(opened[index]) }));
   const rows = opened.flatMap((one) => (one === undefined ? [] : [one.row]));
-  const issued = await issueTokens(issuing, project, inSessions, (tx) => insertSessions(tx, rows));
+  const alongside = rows.length === 0 ? undefined : (tx: Tx) => insertSessions(tx, rows);
+  const issued = await issueTokens(issuing, project, inSessions, alongside);
   return issued.map((token, index) => mintedOf(token, opened[index]));
 }
 
