@@ -1,14 +1,6 @@
 // What the API's resources rest on: rows come back as they were written, ids are unique, versions guard writes.
 import { describe, expect, test } from "vitest";
-import {
-  deleteApiKey,
-  findApiKey,
-  getApiKey,
-  insertApiKey,
-  listApiKeys,
-  lockApiKey,
-  updateApiKey,
-} from "../../server/src/store/api-keys.ts";
+import { getApiKey, insertApiKey } from "../../server/src/store/api-keys.ts";
 import {
   deleteIssuer,
   getIssuer,
@@ -321,33 +313,6 @@ describeStores("resources", (store) => {
         expect(await activeSigningKey(tx, project)).toEqual(active);
         expect(await listSigningKeys(tx, project, ["RETIRED"])).toEqual([retired]);
         expect(await listSigningKeys(tx, project, ["ACTIVE", "RETIRED"])).toHaveLength(2);
-      });
-    });
-  });
-
-  describe("an API key", () => {
-    test("is found by its hash, listed in its project or in the installation", async () => {
-      await inProject(async (tx, project) => {
-        const own = await insertApiKey(tx, apiKeyRow(project));
-        const operator = await insertApiKey(tx, apiKeyRow(null));
-        expect(await findApiKey(tx, own.keyHash)).toEqual(own);
-        expect(await findApiKey(tx, "0".repeat(64))).toBeUndefined();
-        expect(await listApiKeys(tx, project, "", 10)).toEqual([own]);
-        expect(await listApiKeys(tx, null, "", 100)).toContainEqual(operator);
-        expect(await getApiKey(tx, null, own.id)).toBeUndefined();
-        await expect(insertApiKey(tx, apiKeyRow(null, operator.id))).rejects.toEqual(refusal("resource_exists"));
-        await insertApiKey(tx, apiKeyRow(project, operator.id));
-        const limits = {
-          expireTime: LATER,
-          tokenLifetimeMaxMs: 60_000,
-          allowedAddresses: ["192.0.2.0/24"],
-          requestsPerMinute: 600,
-        };
-        const change = { project, id: own.id, version: 1, displayName: "New", ...limits, updateTime: LATER };
-        expect(await updateApiKey(tx, change)).toEqual({ ...own, ...change, version: 2 });
-        expect(await lockApiKey(tx, project, own.id)).toMatchObject({ version: 2 });
-        await deleteApiKey(tx, project, own.id);
-        expect(await findApiKey(tx, own.keyHash)).toBeUndefined();
       });
     });
   });
