@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createAuditLedger } from "../../server/src/control/audit-ledger.ts";
 import type { AuditEvent } from "../../server/src/model/audit-event.ts";
-import { auditRecords } from "../../server/src/store/schema.ts";
+import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import type { Store } from "../../server/src/store/store.ts";
 import { openTestStore } from "../support/store.ts";
 

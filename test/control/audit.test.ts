@@ -10,7 +10,7 @@ import { type AuditVerdict, verifyAudit } from "../../server/src/control/audit/v
 import type { AuditEvent } from "../../server/src/model/audit-event.ts";
 import { recordAudit } from "../../server/src/store/audit.ts";
 import type { Tx } from "../../server/src/store/database.ts";
-import { auditBlocks, auditRecords } from "../../server/src/store/schema.ts";
+import { auditBlocks, auditRecords } from "../../server/src/store/schema-audit.ts";
 import type { Store } from "../../server/src/store/store.ts";
 import { openTestStore } from "../support/store.ts";
 import { type ControlPlane, failureOf, makeLink, startControlPlane, type TestProject } from "./control-plane.ts";

@@ -6,7 +6,7 @@ import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { decodeJwt, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditRecords } from "../../server/src/store/schema.ts";
+import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import { type ControlPlane, failureOf, PLAIN_LINK, startControlPlane } from "./control-plane.ts";
 import { basic, makeClient, type Parameters, postForm, routesAsFetch, type TestClient } from "./oauth-client.ts";
 

@@ -5,7 +5,7 @@ import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { decodeJwt } from "jose";
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditRecords } from "../../server/src/store/schema.ts";
+import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import { type ControlPlane, makeLink, PLAIN_LINK, startControlPlane } from "./control-plane.ts";
 import {
   basic,

@@ -2,7 +2,7 @@
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditRecords } from "../../server/src/store/schema.ts";
+import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import { type ControlPlane, makeLink, startControlPlane } from "./control-plane.ts";
 import {
   basic,

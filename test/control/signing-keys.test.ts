@@ -7,7 +7,8 @@ import {
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { auditRecords, proxies, signingKeys } from "../../server/src/store/schema.ts";
+import { proxies, signingKeys } from "../../server/src/store/schema.ts";
+import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import { type ControlPlane, failureOf, makeLink, startControlPlane, type TestProject } from "./control-plane.ts";
 
 const MINUTE_MS = 60_000;

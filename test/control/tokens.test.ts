@@ -6,7 +6,7 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RESERVED_CLAIMS } from "../../server/src/jwt/mint.ts";
 import type { PlainAnswer } from "../../server/src/model/plain-http.ts";
-import { auditRecords } from "../../server/src/store/schema.ts";
+import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import {
   type ControlPlane,
   failureOf,

@@ -1,7 +1,7 @@
 import { and, asc, count, desc, eq, gt, inArray, isNotNull, isNull, min, notExists, sql } from "drizzle-orm";
 import type { AuditRow } from "./audit.ts";
 import { onlyRow, type Reader, type Tx } from "./database.ts";
-import { auditBlocks, auditRecords } from "./schema.ts";
+import { auditBlocks, auditRecords } from "./schema-audit.ts";
 
 export type AuditBlockRow = typeof auditBlocks.$inferSelect;
 

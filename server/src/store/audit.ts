@@ -3,7 +3,7 @@ import type { AuditRecord } from "../model/audit-chain.ts";
 import type { AuditEvent } from "../model/audit-event.ts";
 import { projectOf } from "../model/resource-name.ts";
 import type { Reader, Tx } from "./database.ts";
-import { auditRecords } from "./schema.ts";
+import { auditRecords } from "./schema-audit.ts";
 import { storableText } from "./storable-text.ts";
 
 /** A record as it is stored. */

@@ -201,14 +201,11 @@ export const apiKeys = pgTable(
     expireTime: time("expire_time"),
     /** Of the access tokens it mints; null = the project's. */
     tokenLifetimeMaxMs: integer("token_lifetime_max_ms"),
-    /** Empty = from anywhere. */
     allowedAddresses: jsonb("allowed_addresses").$type<readonly string[]>().notNull().default([]),
-    /** Null = the default. */
     requestsPerMinute: integer("requests_per_minute"),
     /** The text before the last rotation; null = none. */
     previousKeyHash: text("previous_key_hash").unique(),
     previousExpireTime: time("previous_expire_time"),
-    /** Null = never. */
     lastUseTime: time("last_use_time"),
     version: rowVersion(),
     createTime: createTime(),
@@ -294,39 +291,6 @@ export const usageBatches = pgTable(
   },
   (table) => [index("usage_batches_receive_time").on(table.receiveTime)],
 );
-
-/** What was done, one row each, inserted by the transaction that did it. Never changed but to name its block. */
-export const auditRecords = pgTable(
-  "audit_records",
-  {
-    id: bigint("id", { mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
-    /** "" = the installation. No reference: the trail outlives what it tells of. */
-    project: text("project").notNull(),
-    /** Milliseconds: the chain covers all of it. */
-    time: timestamp("time", { withTimezone: true, mode: "date", precision: 3 }).notNull(),
-    actor: text("actor").notNull(),
-    action: text("action").notNull(),
-    resource: text("resource").notNull(),
-    requestId: text("request_id").notNull(),
-    clientAddress: text("client_address").notNull(),
-    details: jsonb("details").$type<Readonly<Record<string, string>>>().notNull(),
-    /** Number of the block that seals it; null = not sealed yet. */
-    block: bigint("block", { mode: "bigint" }),
-  },
-  (table) => [
-    index("audit_records_project").on(table.project, table.id),
-    index("audit_records_block").on(table.block, table.id),
-  ],
-);
-
-/** The chain over the records: each block's hash covers the one before and its records in id order. */
-export const auditBlocks = pgTable("audit_blocks", {
-  /** From 1, without gaps. */
-  number: bigint("number", { mode: "bigint" }).primaryKey(),
-  hash: bytea("hash").notNull(),
-  records: integer("records").notNull(),
-  sealTime: time("seal_time").notNull(),
-});
 
 /** One row per fleet: the end of the log. Its lock, taken by the last statement of a transaction, makes the log's order. */
 export const configHead = pgTable("config_head", {
