@@ -174,7 +174,7 @@ export const signingKeys = pgTable(
     activateTime: time("activate_time"),
     /** When it stopped signing: rotated or revoked; null = it has not. */
     retireTime: time("retire_time"),
-    /** When it signs by itself, at the earliest; null = when told to. */
+    /** When it begins to sign by itself, at the earliest; null = only when told to. */
     scheduledActivateTime: time("scheduled_activate_time"),
     /** A sequence of the configuration that holds it: proxies that have applied it know the key. Null = not noted yet. */
     publishedSequence: bigint("published_sequence", { mode: "bigint" }),
@@ -201,10 +201,14 @@ export const apiKeys = pgTable(
     expireTime: time("expire_time"),
     /** Of the access tokens it mints; null = the project's. */
     tokenLifetimeMaxMs: integer("token_lifetime_max_ms"),
+    /** Empty = from anywhere. */
     allowedAddresses: jsonb("allowed_addresses").$type<readonly string[]>().notNull().default([]),
+    /** Null = the default. */
     requestsPerMinute: integer("requests_per_minute"),
+    /** The text before the last rotation; null = none. */
     previousKeyHash: text("previous_key_hash").unique(),
     previousExpireTime: time("previous_expire_time"),
+    /** Null = never. */
     lastUseTime: time("last_use_time"),
     version: rowVersion(),
     createTime: createTime(),
