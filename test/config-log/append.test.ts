@@ -206,7 +206,7 @@ describe("the fleet", () => {
     const refused = openFleet(store, { ...effects(), keyring });
     await expect(refused).rejects.toMatchObject({
       exitCode: 3,
-      message: expect.stringContaining("another master key"),
+      message: expect.stringContaining("a master key that is still used is missing"),
     });
     await store.close();
   });

@@ -16,6 +16,8 @@ declare module "vitest" {
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   let server: Promise<PostgresServer> | undefined;
   const broker = createServer(async (_request, response) => {
+    // A kept connection may be closed at the moment the next test takes it up.
+    response.setHeader("Connection", "close");
     try {
       server ??= startPostgres();
       response.end(await (await server).createDatabase());
