@@ -211,7 +211,11 @@ describe("an issuer", () => {
   it("of the project itself keeps its nature", async () => {
     const name = "projects/demo/issuers/built-in";
     const { issuer } = await issuers().getIssuer({ name });
-    expect(issuer).toMatchObject({ iss: "https://control.example/p/demo", algorithms: ["ES256", "RS256", "Ed25519"], expLeeway: {} });
+    expect(issuer).toMatchObject({
+      iss: "https://control.example/p/demo",
+      algorithms: ["ES256", "RS256", "Ed25519"],
+      expLeeway: {},
+    });
     const fixed = { iss: { name, iss: "https://evil.example" }, keys: { name, ...jwks("https://evil.example/jwks") } };
     expect((await failureOf(issuers().updateIssuer({ issuer: fixed.iss }))).fields).toEqual(["issuer.iss"]);
     expect((await failureOf(issuers().updateIssuer({ issuer: fixed.keys }))).fields).toEqual(["issuer.built_in"]);
