@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import jwt from "jsonwebtoken";
 import { beforeAll, describe, expect, test } from "vitest";
-import { startConduit } from "../support/conduit.ts";
+import { isOnPostgres, startConduit } from "../support/conduit.ts";
 import { type ConduitProcess, runConduit } from "../support/conduit-process.ts";
 import { type HttpServer, startHttpServer } from "../support/http-server.ts";
-import { TLS_PAIR } from "../support/tls-pair.ts";
+import { createDatabase } from "../support/postgres.ts";
+import { makeTlsPair, TLS_PAIR } from "../support/tls-pair.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 import { until } from "../support/until.ts";
 
@@ -22,17 +23,7 @@ const files = makeTmpDir("conduit-tls-").path;
 const cert = join(files, "cert.pem");
 const key = join(files, "key.pem");
 /** A certificate that signed nothing here. */
-const OTHER_CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBdzCCAR2gAwIBAgIUShlgISRR5ex0LRXn6UJCB8FVl/wwCgYIKoZIzj0EAwIw
-EDEOMAwGA1UEAwwFb3RoZXIwIBcNMjYxMTI1MTI1NTQ1WhgPMjEyNjExMDExMjU1
-NDVaMBAxDjAMBgNVBAMMBW90aGVyMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
-kAHpSdKZwjWXbQ4i/+6oihzJ363SC60lC25Wd1F9tWuJViPrLATNIWFLsjPDD46b
-FvhpdHLXdh7qzKFpgGxm7aNTMFEwHQYDVR0OBBYEFPhn+4+hnp1yC+sNYIsUcjpF
-+gwkMB8GA1UdIwQYMBaAFPhn+4+hnp1yC+sNYIsUcjpF+gwkMA8GA1UdEwEB/wQF
-MAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAJcgKzaTwtWTkyZfSL2qK6axKN2pbo6k
-tYv+Dgx2Z2Q8AiBXM6WZa5njzhQpYhbSOs6DieqzQb6AMyj0CmcuQJ0fkw==
------END CERTIFICATE-----
-`;
+const OTHER_CERTIFICATE = makeTlsPair("other").cert;
 const TLS_FLAGS = ["--tls-cert", cert, "--tls-key", key];
 
 let server: ConduitProcess;
@@ -68,7 +59,10 @@ beforeAll(async () => {
   writeFileSync(cert, TLS_PAIR.cert);
   writeFileSync(key, TLS_PAIR.key, { mode: 0o600 });
   const dataDir = makeTmpDir("conduit-server-").path;
-  const env = { CONDUIT_MASTER_KEY: randomBytes(32).toString("base64") };
+  const env = {
+    CONDUIT_MASTER_KEY: randomBytes(32).toString("base64"),
+    ...(isOnPostgres && { DATABASE_URL: await createDatabase() }),
+  };
   const created = await runConduit(
     ["api-key", "create", "--role", "operator", "--local", "--json", "--data-dir", dataDir],
     { env },
