@@ -88,10 +88,11 @@ function runTests({ projects, env, exclude }) {
   const folder = mkdtempSync(join(tmpdir(), "conduit-report-"));
   const report = join(folder, "report.json");
   const select = projects.flatMap((project) => ["--project", project]);
-  const excluded = [...exclude, ...(options.full ? [] : ["**/*.full.test.{ts,tsx}"])];
+  // By the environment, read in vitest.config.ts: vitest's own flag does not reach into projects.
+  const excluded = [...exclude, ...(options.full ? [] : ["**/*.full.test.ts"])].join(",");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const args = [...select, ...excluded.flatMap((pattern) => ["--exclude", pattern]), ...reporters];
-  const isOk = runCommand(["vitest", "run", "--config", ".ci/vitest.config.ts", ...args], env);
+  const command = ["vitest", "run", "--config", ".ci/vitest.config.ts", ...select, ...reporters];
+  const isOk = runCommand(command, { ...env, CONDUIT_TEST_EXCLUDE: excluded });
   const counts = countTests(report, isOk);
   rmSync(folder, { recursive: true, force: true });
   return counts;
