@@ -1,6 +1,9 @@
 // Foreign programs that come with the system: installed when we may, named in one line when not, a failure in CI.
 import { spawnSync } from "node:child_process";
 
+// Debian's servers lie in sbin, which an ordinary user's PATH may lack.
+process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+
 const isThere = (program: string): boolean => spawnSync("which", [program]).status === 0;
 
 /**
