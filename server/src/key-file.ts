@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { refusedByEnvironment } from "./model/exit.ts";
+import { ExitError, refusedByEnvironment } from "./model/exit.ts";
 import { SecretText } from "./model/secret-text.ts";
 
 /** Only the owner reads and writes. */
@@ -28,7 +28,7 @@ export function readPrivateFile(path: string, what: string): SecretText {
       throw refusedByEnvironment(`${what}: ${path} can be read by others: chmod 600 it`);
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    if (cause instanceof Error && "exitCode" in cause) throw cause;
+    if (cause instanceof ExitError) throw cause;
     throw refusedByEnvironment(`${what}: ${path} cannot be read`, cause);
   }
   return new SecretText(text.trim());
