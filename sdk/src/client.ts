@@ -24,6 +24,10 @@ export interface ConduitOptions {
 
 /** One user's access to one link. */
 export interface Conduit {
+  /** The link's URL in normal form, without a trailing slash: what other clients call their base URL. */
+  readonly url: string;
+  /** The link token as given. */
+  readonly linkToken: string | undefined;
   /**
    * A drop-in `fetch`, bound. A string that begins with `/` is appended to `url`; absolute URLs and `Request`s must lie below `url` or an
    * `allowedOrigins` entry (`origin_not_allowed` otherwise, and nothing is sent). The caller's headers are kept, none is added but the two
@@ -59,9 +63,12 @@ export function createConduit(options: ConduitOptions): Conduit {
     refreshTimeoutMs,
     autoRefresh,
   });
+  const target = parseTarget(url, allowedOrigins);
   return {
+    url: target.url,
+    linkToken,
     fetchWithAuth: createFetchWithAuth({
-      target: parseTarget(url, allowedOrigins),
+      target,
       tokens,
       platform,
       linkToken: linkToken === undefined ? undefined : headerSafe(linkToken, "linkToken"),

@@ -1,4 +1,5 @@
 import { type BodySource, bodySource, type ConduitBody, noBody } from "./body.ts";
+import { isCurable } from "./curable.ts";
 import { ConduitError } from "./errors.ts";
 import type { HeldToken } from "./expiry.ts";
 import type { Platform } from "./platform.ts";
@@ -33,8 +34,6 @@ interface Call {
 }
 
 const maxRedirects = 20;
-/** The proxy's own 401s that a new token can cure (contract: a 401 of the upstream has no such header, or another value). */
-const curable = /^token_(missing|expired|revoked|signature_invalid)$/;
 
 /**
  * Makes a bound `fetch` that sends both credentials, to allowed prefixes only, and retries once after a 401 that a new token can cure.
@@ -49,7 +48,7 @@ export function createFetchWithAuth(parts: FetchWithAuthParts): FetchWithAuth {
       let retried = false;
       for (let redirects = 0; ; ) {
         const response = await send(parts, call, held.token);
-        if (response.status === 401 && !retried && curable.test(response.headers.get("X-Conduit-Error") ?? "")) {
+        if (response.status === 401 && !retried && isCurable(response.headers.get("X-Conduit-Error"))) {
           retried = true;
           const renewed = await renew(tokens, call, held, response);
           if (!renewed) return response;

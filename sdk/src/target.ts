@@ -2,6 +2,8 @@ import { ConduitError } from "./errors.ts";
 
 /** Where credentials may go: the link's own URL, and the other prefixes. */
 export interface Target {
+  /** The link's URL in normal form, without a trailing slash. */
+  readonly url: string;
   /** The absolute URL of a call. Throws `TypeError` for what is no URL, `origin_not_allowed` for one outside the prefixes. */
   resolve(input: string | URL): string;
   /** Whether an absolute, parsed URL lies under one of the prefixes. */
@@ -18,6 +20,7 @@ export function parseTarget(url: string | URL, allowedOrigins: readonly string[]
   const prefixes = [...ownPrefix, ...allowedOrigins.map((origin) => `${parsePrefix(origin, "allowedOrigins")}/`)];
   const within = (href: string, some: readonly string[]) => some.some((prefix) => href.startsWith(prefix));
   return {
+    url: base,
     allows: (href) => within(href, prefixes),
     resolve(input) {
       const text = String(input);
