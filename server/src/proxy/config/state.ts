@@ -5,7 +5,8 @@ import {
   resourceDigest,
   xorDigest,
 } from "../../model/config-digest.ts";
-import { type HeldRevocation, isHoldable, type RevocationIndex } from "../../policy/revocation.ts";
+import { isHoldable, type RevocationIndex } from "../../policy/revocation.ts";
+import type { HeldRevocation } from "../../policy/revocation-table.ts";
 import { decodeConfigResource, encodeConfigResource } from "../../wire/config.ts";
 
 /** Where in which history a state is, and what it looks like there. */
