@@ -115,6 +115,7 @@ function addServer(program: Command, output: Output): void {
     .option("--public-url <url>", "URL of the HTTP port, fixed in a project's issuer")
     .option("--insecure-grpc", "let the gRPC port be plain off loopback")
     .option("--reflection", "serve gRPC reflection")
+    .option("--trusted-proxies <list>", "addresses or networks whose X-Forwarded-For counts")
     .action(async (flags: RawFlags) => {
       const { runServer } = await import("./run/server.ts");
       await runServer(serverSettings(flags, readEnvironment()), output);

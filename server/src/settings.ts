@@ -58,6 +58,7 @@ export interface ServerSettings extends CommonSettings {
   readonly behindTls: boolean;
   readonly insecureGrpc: boolean;
   readonly reflection: boolean;
+  readonly trustedProxies: readonly string[];
   /** Base64 of one or more 32-byte keys, separated by commas: the first seals, all open. */
   readonly masterKeys: SecretText;
   /** Absent: PGlite in the data directory. */
@@ -197,6 +198,7 @@ export function serverSettings(flags: RawFlags, environment: Environment): Serve
     behindTls: flags.behindTls === true,
     insecureGrpc: flags.insecureGrpc === true,
     reflection: flags.reflection === true,
+    trustedProxies: list(flags.trustedProxies),
     masterKeys: masterKeys(environment),
     ...(url !== undefined && { publicUrl: url }),
     ...(tls !== undefined && { tls }),

@@ -22,6 +22,7 @@ const plane = await startControlPlane({
   publicUrl: "https://conduit.example",
   tls: undefined,
   reflection: false,
+  trustedProxies: [],
   routes: [],
   log: pino({ level: "info" }, pino.destination({ dest: "/dev/null", sync: true })),
   registry: new Registry(),

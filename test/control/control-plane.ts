@@ -66,6 +66,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly store: Store;
   readonly keyring: Keyring;
   readonly clock: FakeClock;
+  /** Fetched keys of other issuers. */
+  readonly jwksSources: JwksSources;
   /** What other issuers' hosts serve, by URL. */
   readonly documents: Map<string, string>;
   /** Everything logged so far. */
@@ -130,6 +132,7 @@ export async function startControlPlane(at: Store["kind"] | Installation = "pgli
     store,
     keyring,
     clock,
+    jwksSources,
     documents,
     operatorKey: key.reveal(),
     logged: () => lines.join("\n"),

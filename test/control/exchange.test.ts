@@ -97,6 +97,22 @@ describe("a token of an issuer that the link trusts", () => {
     for (const name of ["azp", "auth_time", "scp"]) expect(payload).not.toHaveProperty(name);
   });
 
+  it("leaves the issuer's fetched keys in memory, until the issuer is deleted", async () => {
+    const issuers = plane.client(IssuerService);
+    const keys = { case: "jwksUrl", value: JWKS_URL } as const;
+    const { issuer } = await issuers.createIssuer({ parent, issuerId: "brief", issuer: { iss: "https://brief", keys } });
+    const link = { ...PLAIN_LINK, issuers: [`${parent}/issuers/brief`], audiences: ["api"] };
+    await plane.client(LinkService).createLink({ parent, linkId: "brief-link", link });
+    const brief = { links: [`${parent}/links/brief-link`] };
+    await exchange(await signIdp(claims({ iss: "https://brief", aud: "api" })), brief);
+    await plane.control.sweep();
+    expect([...plane.jwksSources.issuerNames()]).toContain(issuer?.name);
+    await plane.client(LinkService).deleteLink({ name: `${parent}/links/brief-link` });
+    await issuers.deleteIssuer({ name: `${parent}/issuers/brief` });
+    await plane.control.sweep();
+    expect([...plane.jwksSources.issuerNames()]).not.toContain(issuer?.name);
+  });
+
   it("carries on who acted before", async () => {
     const { accessToken } = await exchange(await signShared({ act: { sub: "first" } }));
     expect(decodeJwt(accessToken).act).toEqual({ sub: "back-end", act: { sub: "first" } });

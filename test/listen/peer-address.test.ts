@@ -6,7 +6,9 @@ import { systemClock } from "../../server/src/clock.ts";
 import type { Api } from "../../server/src/listen/api.ts";
 import { listenControlHttp } from "../../server/src/listen/control-http.ts";
 import { listenGrpc } from "../../server/src/listen/grpc.ts";
+import type { PlainRoute } from "../../server/src/model/plain-http.ts";
 import { canonicalAddress } from "../../server/src/policy/client-address.ts";
+import { createClientAddress } from "../../server/src/policy/trusted-proxies.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { rawGrpc } from "../support/raw-grpc.ts";
 import { apiFixture, GOOD, silentLog } from "./fixture.ts";
@@ -15,12 +17,13 @@ const addressKey = createContextKey("");
 const request = create(MintTokenRequestSchema, { subject: "u", parent: "projects/p", links: ["l"] });
 
 /** The fixture's API, and the addresses its gate was told. */
-function watchedApi() {
+function watchedApi(trusted: readonly string[] = []) {
   const { api, health } = apiFixture();
   const seen: (string | undefined)[] = [];
   const gate = (context: HandlerContext): void => void seen.push(canonicalAddress(context.values.get(addressKey)));
+  const clientAddress = trusted.length === 0 ? undefined : createClientAddress(trusted);
   const peerValues: Api["peerValues"] = (address) => createContextValues().set(addressKey, address);
-  return { seen, health, api: { ...api, gate, peerValues } };
+  return { seen, health, api: { ...api, gate, peerValues, ...(clientAddress && { clientAddress }) } };
 }
 
 const PEERS = [
@@ -56,4 +59,34 @@ test.each(PEERS)("HTTP on %s: the gate is told who connects from %s", async (hos
   });
   expect(answer.status).toBe(200);
   expect(seen).toEqual([address]);
+});
+
+const FORWARDED = "198.51.100.7, 192.0.2.1";
+
+test("gRPC behind a trusted proxy: the gate is told whom it forwards for, and nothing that the client invented", async () => {
+  const { seen, health, api } = watchedApi(["127.0.0.1"]);
+  const shared = { host: "127.0.0.1", port: 0, reflection: false, clock: systemClock };
+  const listener = await listenGrpc({ ...shared, api, health });
+  const grpc = rawGrpc(`127.0.0.1:${listener.address.port}`);
+  onTestFinished(async () => {
+    grpc.client.close();
+    await listener.drain(0);
+  });
+  const headers = { "x-forwarded-for": FORWARDED };
+  await grpc.call(TokenService.method.mintToken, request, { authorization: GOOD, headers });
+  expect(seen).toEqual(["192.0.2.1"]);
+});
+
+test("HTTP behind a trusted proxy: RPCs and plain routes are told whom it forwards for", async () => {
+  const { seen, health, api } = watchedApi(["127.0.0.1"]);
+  const routes: PlainRoute[] = [async ({ clientAddress: body }) => ({ status: 200, headers: {}, body })];
+  const base = { routes, hostNames: [], log: silentLog, random: systemRandom };
+  const listener = await listenControlHttp({ ...base, host: "127.0.0.1", port: 0, api, health });
+  onTestFinished(() => listener.drain(0));
+  const url = `http://127.0.0.1:${listener.address.port}`;
+  const headers = { authorization: GOOD, "content-type": "application/json", "x-forwarded-for": FORWARDED };
+  const body = JSON.stringify({ subject: "u", parent: "projects/p", links: ["l"] });
+  await fetch(`${url}/conduit.v1.TokenService/MintToken`, { method: "POST", headers, body });
+  const plain = await fetch(`${url}/oauth`, { headers: { "x-forwarded-for": FORWARDED } });
+  expect([seen, await plain.text()]).toEqual([["192.0.2.1"], "192.0.2.1"]);
 });

@@ -1,6 +1,6 @@
 // contract.md 8: who a request comes from, and what link tokens bound to origins and networks make of it.
 import { describe, expect, test } from "vitest";
-import { createClientAddress } from "../../server/src/proxy/client-address.ts";
+import { createClientAddress } from "../../server/src/policy/trusted-proxies.ts";
 import { startHttpServer } from "../support/http-server.ts";
 import { credentialLines, LINK_ID, LINK_TOKEN, linkTokenOf, rawExchange, startProxy, statusesOf } from "./harness.ts";
 

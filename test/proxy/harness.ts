@@ -18,7 +18,7 @@ import type { FetchJson } from "../../server/src/outbound/capped-fetch.ts";
 import { createDialer } from "../../server/src/outbound/dialer.ts";
 import { createResolver, type Resolve } from "../../server/src/outbound/resolver.ts";
 import { createUpstreamClients } from "../../server/src/outbound/upstream-client.ts";
-import { createClientAddress } from "../../server/src/proxy/client-address.ts";
+import { createClientAddress } from "../../server/src/policy/trusted-proxies.ts";
 import { CompiledLinks } from "../../server/src/proxy/config/compiled-links.ts";
 import type { OpenedResource } from "../../server/src/proxy/config/resource-set.ts";
 import {

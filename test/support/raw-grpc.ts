@@ -25,6 +25,8 @@ export interface RawGrpc extends Disposable {
 
 export interface CallOptions {
   readonly authorization?: string;
+  /** Further metadata. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly deadlineMs?: number;
 }
 
@@ -57,8 +59,9 @@ export function rawGrpc(address: string, channel: ChannelCredentials = credentia
   };
 }
 
-export function metadataOf({ authorization }: CallOptions): Metadata {
+export function metadataOf({ authorization, headers = {} }: CallOptions): Metadata {
   const metadata = new Metadata();
   if (authorization !== undefined) metadata.set("authorization", authorization);
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   return metadata;
 }

@@ -45,6 +45,7 @@ import { storedCredentials } from "./credentials.ts";
 import type { Deps } from "./deps.ts";
 import { inProcessTransport } from "./in-process.ts";
 import { createGate, createInterceptors, type Gate } from "./interceptors.ts";
+import { forgetGoneIssuers } from "./issuers/forget-gone.ts";
 import { issuerService } from "./issuers/service.ts";
 import { createJwksRoute } from "./jwks-route.ts";
 import { createKeyGuard } from "./key-guard.ts";
@@ -147,6 +148,7 @@ export function createControl(options: ControlOptions): Control {
       await sweepRevocations(deps);
       await sweepDebugKeys(deps);
       await rotateDueKeys(deps);
+      await forgetGoneIssuers(deps);
     },
   };
 }

@@ -31,6 +31,11 @@ export class JwksSources {
     return kept.source;
   }
 
+  /** Names of the issuers that there are sources of. */
+  issuerNames(): ReadonlySet<string> {
+    return new Set([...this.#byKey.values()].map(({ address }) => address.issuer));
+  }
+
   /** Forgets sources of issuers that are gone. @param issuers names of those that remain */
   retain(issuers: ReadonlySet<string>): void {
     for (const [key, { address }] of this.#byKey) if (!issuers.has(address.issuer)) this.#byKey.delete(key);

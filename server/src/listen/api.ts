@@ -16,7 +16,12 @@ export interface Api {
   readonly interceptors: readonly Interceptor[];
   /** Called before the body is read or decoded; throws a ConnectError to refuse. May set context values. */
   readonly gate?: (context: HandlerContext) => void | Promise<void>;
-  /** Values of a call by the address of who connects; read by `gate` and `interceptors`. Absent = none. */
+  /**
+   * Who a call comes from, by the peer's address and the values of `X-Forwarded-For`. Absent = the peer, whatever the
+   * header says: anybody can write it.
+   */
+  readonly clientAddress?: (peerAddress: string, forwardedFor: readonly string[]) => string;
+  /** Values of a call by the address of who calls; read by `gate` and `interceptors`. Absent = none. */
   readonly peerValues?: (address: string) => ContextValues;
   /**
    * Throws a ConduitError or ConnectError unless the call carries a valid credential of any kind. Asked where no method is

@@ -1,5 +1,4 @@
 import type { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
@@ -14,7 +13,7 @@ import { ANSWER_MAX_BYTES, type Api, REQUEST_MAX_BYTES } from "./api.ts";
 import { callBounds, stoppingReason } from "./call-bounds.ts";
 import type { HealthService } from "./health.ts";
 import { listenHttp, type TlsMaterial } from "./http-listener.ts";
-import { answerPlain, sendPlain } from "./plain-route.ts";
+import { answerPlain, clientAddressOf, sendPlain } from "./plain-route.ts";
 import type { Listener } from "./port.ts";
 import { errorAfterCredential, unknownMethod } from "./unknown-method.ts";
 import { guardUnreadBody } from "./unread-body.ts";
@@ -86,7 +85,8 @@ function controlHandler(options: ControlHttpOptions, stopping: AbortSignal): Req
     },
     interceptors: [...api.interceptors, callBounds({ stopping }), decodeShared],
     ...(peerValues !== undefined && {
-      contextValues: (request: { readonly socket: Socket }) => peerValues(request.socket.remoteAddress ?? ""),
+      // HTTP/1.1 only, so it is `node:http`'s.
+      contextValues: (request) => peerValues(clientAddressOf(request as IncomingMessage, api.clientAddress)),
     }),
     ...(api.gate !== undefined && { requestGate: api.gate }),
     // gRPC itself needs HTTP/2: it has a port of its own.
@@ -147,7 +147,7 @@ function answerFallback(request: IncomingMessage, response: ServerResponse, opti
 
 /** What is no RPC of ours: a plain route, or a path nobody has. */
 async function answerOther(request: IncomingMessage, { routes, api, log }: ControlHttpOptions): Promise<PlainAnswer> {
-  const answer = await answerPlain(request, routes, log);
+  const answer = await answerPlain(request, routes, { log, clientAddress: api.clientAddress });
   if (answer !== undefined) return answer;
   if (request.method !== "POST")
     return { status: 404, headers: { "Content-Type": "text/plain" }, body: "Not found.\n" };

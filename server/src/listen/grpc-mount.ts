@@ -34,6 +34,7 @@ export interface GrpcMountOptions {
   readonly gate?: Api["gate"];
   readonly authenticate?: Api["authenticate"];
   readonly peerValues?: Api["peerValues"];
+  readonly clientAddress?: Api["clientAddress"];
 }
 
 /** For failures while an outcome is being written down, as a header that HTTP/2 cannot carry. */
@@ -155,7 +156,7 @@ async function run(
 function contextOf(
   method: DescMethod,
   call: Unary | Stream,
-  { clock, peerValues }: GrpcMountOptions,
+  { clock, peerValues, clientAddress = peerItself }: GrpcMountOptions,
   requestSignal: AbortSignal,
 ): HandlerContext & { abort(): void } {
   const deadlineMs = Number(call.getDeadline());
@@ -168,9 +169,16 @@ function contextOf(
     ...(Number.isFinite(deadlineMs) && { timeoutMs: Math.max(0, deadlineMs - clock.now()) }),
     requestSignal,
     requestHeader: toHeaders(call.metadata),
-    ...(peerValues !== undefined && { contextValues: peerValues(hostOf(call.getPeer())) }),
+    ...(peerValues !== undefined && {
+      contextValues: peerValues(clientAddress(hostOf(call.getPeer()), forwardedFor(call))),
+    }),
   });
 }
+
+const peerItself = (address: string): string => address;
+
+const forwardedFor = (call: Unary | Stream): string[] =>
+  call.metadata.get("x-forwarded-for").filter((value) => typeof value === "string");
 
 /** Address in `192.0.2.1:1234` or `[2001:db8::1]:1234`, as grpc-js names peers. */
 const hostOf = (peer: string): string => peer.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");

@@ -42,9 +42,10 @@ export async function listenGrpc(options: GrpcListenerOptions): Promise<Listener
   setLogVerbosity(logVerbosity.NONE);
   const server = new Server(SERVER_OPTIONS);
   const interceptors = [...api.interceptors, callBounds({ stopping: stopping.signal })];
-  const { gate, authenticate, peerValues } = api;
+  const { gate, authenticate, peerValues, clientAddress } = api;
   const mounts = [...api.services, health.mount];
-  for (const mount of mounts) mountOnGrpc(server, mount, { clock, interceptors, gate, authenticate, peerValues });
+  const shared = { clock, interceptors, gate, authenticate };
+  for (const mount of mounts) mountOnGrpc(server, mount, { ...shared, peerValues, clientAddress });
   if (options.reflection)
     addReflection(
       server,

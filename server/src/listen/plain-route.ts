@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
 import type { PlainAnswer, PlainRequest, PlainRoute } from "../model/plain-http.ts";
+import type { Api } from "./api.ts";
 
 /** Longest body of a plain request. */
 const BODY_MAX_BYTES = 64 * 1024;
@@ -10,9 +11,9 @@ const BODY_MAX_BYTES = 64 * 1024;
 export async function answerPlain(
   request: IncomingMessage,
   routes: readonly PlainRoute[],
-  log: Log,
+  { log, clientAddress }: { readonly log: Log; readonly clientAddress?: Api["clientAddress"] },
 ): Promise<PlainAnswer | undefined> {
-  const plain = plainRequest(request);
+  const plain = plainRequest(request, clientAddress);
   try {
     for (const route of routes) {
       const answer = await route(plain);
@@ -26,19 +27,25 @@ export async function answerPlain(
   }
 }
 
-function plainRequest(request: IncomingMessage): PlainRequest {
+function plainRequest(request: IncomingMessage, clientAddress: Api["clientAddress"]): PlainRequest {
   const [path = ""] = (request.url ?? "").split("?", 1);
   return {
     // HEAD is GET whose body Node leaves out.
     method: request.method === "HEAD" ? "GET" : (request.method ?? ""),
     path,
-    clientAddress: request.socket.remoteAddress?.replace(/^::ffff:(?=[0-9.]+$)/, "") ?? "",
+    clientAddress: clientAddressOf(request, clientAddress),
     header: (name) => {
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(", ") : value;
     },
     body: () => readBody(request),
   };
+}
+
+/** Who a request comes from: the peer, unless the rule believes what it says in `X-Forwarded-For`. */
+export function clientAddressOf(request: IncomingMessage, rule: Api["clientAddress"]): string {
+  const peer = request.socket.remoteAddress?.replace(/^::ffff:(?=[0-9.]+$)/, "") ?? "";
+  return rule === undefined ? peer : rule(peer, request.headersDistinct["x-forwarded-for"] ?? []);
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

@@ -3,7 +3,7 @@ export interface PlainRequest {
   readonly method: string;
   /** Path without query, as received. */
   readonly path: string;
-  /** IP address of the peer; "" = it is gone. */
+  /** IP address of the client: of the peer, or as a trusted proxy says; "" = it is gone. */
   readonly clientAddress: string;
   /** Value of a header by lower-case name. */
   header(name: string): string | undefined;

@@ -1,5 +1,5 @@
 import { ConduitError } from "../model/errors.ts";
-import type { ClientAddress } from "./client-address.ts";
+import type { ClientAddress } from "../policy/trusted-proxies.ts";
 import type { ProxyRequest } from "./exchange.ts";
 import { type RequestHead, readHead } from "./request-head.ts";
 import { readTarget } from "./request-target.ts";

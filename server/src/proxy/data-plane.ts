@@ -2,7 +2,7 @@ import type { ServerOptions } from "node:http";
 import type { Registry } from "prom-client";
 import type { Dialer } from "../outbound/dialer.ts";
 import { createUpstreamClients } from "../outbound/upstream-client.ts";
-import { createClientAddress } from "./client-address.ts";
+import { createClientAddress } from "../policy/trusted-proxies.ts";
 import { ConfigPlane, type ConfigPlaneOptions, type ConfigStatus } from "./config/config-plane.ts";
 import {
   createHttpHandlers,

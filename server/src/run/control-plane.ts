@@ -18,6 +18,7 @@ import { VERSION } from "../model/version.ts";
 import { createFetchJson } from "../outbound/capped-fetch.ts";
 import { createDialer } from "../outbound/dialer.ts";
 import { createResolver } from "../outbound/resolver.ts";
+import { type ClientAddress, createClientAddress } from "../policy/trusted-proxies.ts";
 import { systemRandom } from "../random.ts";
 import { createKeyring } from "../sealing/keyring.ts";
 import { parseMasterKeys } from "../sealing/master-keys.ts";
@@ -36,6 +37,8 @@ export interface ControlPlaneOptions {
   readonly publicUrl: string | undefined;
   readonly tls: TlsMaterial | undefined;
   readonly reflection: boolean;
+  /** Addresses and networks of what stands in front and tells whom it forwards for. */
+  readonly trustedProxies: readonly string[];
   /** Asked after JWKS. May be added to after the start. */
   readonly routes: readonly PlainRoute[];
   readonly log: Log;
@@ -44,6 +47,7 @@ export interface ControlPlaneOptions {
 }
 
 const SWEEP_MS = 60_000;
+const REFRESH_KEYS_MS = 5_000;
 
 /** A running control plane. */
 export interface ControlPlane {
@@ -60,21 +64,24 @@ export interface ControlPlane {
 
 /** Opens the database and serves the API on both ports. @throws ExitError saying what is in the way */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const clientAddress = createClientAddress(options.trustedProxies);
   const store = await openStore(options.location, { clock: systemClock, random: systemRandom });
   const endings: Array<() => Promise<unknown>> = [() => store.close()];
   const stop = async () => {
     for (const end of endings.splice(0).reverse()) await end();
   };
   try {
-    return { ...(await serveApi(options, store, endings)), store, stop };
+    return { ...(await serveApi({ ...options, clientAddress }, store, endings)), store, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function serveApi(options: ControlPlaneOptions, store: Store, endings: Array<() => Promise<unknown>>) {
-  const { log, host, tls } = options;
+type Serving = ControlPlaneOptions & { readonly clientAddress: ClientAddress };
+
+async function serveApi(options: Serving, store: Store, endings: Array<() => Promise<unknown>>) {
+  const { log, host, tls, clientAddress } = options;
   const effects = { clock: systemClock, random: systemRandom, log };
   endings.push(startSealer({ store, ...effects }));
   const keyring = createKeyring(parseMasterKeys(options.masterKeys), systemRandom);
@@ -86,7 +93,7 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
   let publicUrl = options.publicUrl ?? "";
   const fetchJson = createFetchJson(createDialer(createResolver({ clock: systemClock })));
   const jwksSources = new JwksSources({ fetchJson, ...effects });
-  endings.push(async () => jwksSources.close());
+  endings.push(async () => jwksSources.close(), refreshKeysRegularly(jwksSources));
   const control = createControl({ store, keyring, fleet, hub, jwksSources, ...effects, publicUrl: () => publicUrl });
   endings.push(() => control.flush());
   endings.push(sweepRegularly(control, log));
@@ -97,6 +104,7 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
     gate: control.gate,
     authenticate: control.authenticate,
     peerValues: control.peerValues,
+    clientAddress,
     describe: toConnectError,
   };
   const shared = { host, tls, api, health, log };
@@ -113,6 +121,13 @@ async function serveApi(options: ControlPlaneOptions, store: Store, endings: Arr
   endings.push(async () => health.setServing(false));
   createControlMetrics(options.registry, () => Number(hub.head().sequence));
   return { control, hub, httpUrl, publicUrl, grpcPort: grpc.address.port };
+}
+
+/** Fetches keys before they are too old, so that no call waits for them; returns how to end that. */
+function refreshKeysRegularly(jwksSources: JwksSources): () => Promise<void> {
+  const timer = setInterval(() => jwksSources.refreshDue(), REFRESH_KEYS_MS);
+  timer.unref();
+  return async () => clearInterval(timer);
 }
 
 /** Sweeps once a minute; returns how to end that. */

@@ -91,7 +91,7 @@ function startDevControlPlane(
   settings: DevSettings,
   parts: DevParts & { readonly routes: PlainRoute[] },
 ): Promise<ControlPlane> {
-  const { dataDir, host, httpPort, grpcPort, publicUrl } = settings;
+  const { dataDir, host, httpPort, grpcPort, publicUrl, trustedProxies } = settings;
   const { key, isNew } = devMasterKey(dataDir);
   parts.log.info(
     isNew
@@ -99,7 +99,7 @@ function startDevControlPlane(
       : "using the master key beside the data: for development only",
   );
   return startControlPlane({
-    ...{ host, httpPort, grpcPort, publicUrl, ...parts },
+    ...{ host, httpPort, grpcPort, publicUrl, trustedProxies, ...parts },
     location: { kind: "pglite", dataDir },
     masterKeys: key,
     tls: undefined,

@@ -16,9 +16,10 @@ export const locationOf = ({ databaseUrl, dataDir }: Pick<ServerSettings, "datab
 export async function runServer(settings: ServerSettings, output: Output): Promise<void> {
   const log = createLog(settings.log);
   const registry = new Registry();
-  const { host, httpPort, grpcPort, masterKeys, publicUrl, reflection } = settings;
+  const { host, httpPort, grpcPort, masterKeys, publicUrl, reflection, trustedProxies } = settings;
   const plane = await startControlPlane({
-    ...{ host, httpPort, grpcPort, masterKeys, publicUrl, reflection, log, registry },
+    ...{ host, httpPort, grpcPort, masterKeys, publicUrl, reflection, trustedProxies },
+    ...{ log, registry },
     location: locationOf(settings),
     tls: readTls(settings.tls),
     routes: [],

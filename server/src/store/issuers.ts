@@ -37,6 +37,17 @@ export function listIssuers(reader: Reader, project: string, afterId: string, li
   return reader.select().from(issuers).where(page).orderBy(asc(issuers.id)).limit(limit);
 }
 
+/** Those of these that exist, of any projects. */
+export async function existingIssuers(
+  reader: Reader,
+  wanted: readonly Pick<IssuerRow, "project" | "id">[],
+): Promise<Pick<IssuerRow, "project" | "id">[]> {
+  if (wanted.length === 0) return [];
+  const keys = wanted.map(({ project, id }) => sql`(${project}, ${id})`);
+  const isWanted = sql`(${issuers.project}, ${issuers.id}) in (${sql.join(keys, sql`, `)})`;
+  return reader.select({ project: issuers.project, id: issuers.id }).from(issuers).where(isWanted);
+}
+
 /** Writes over the version given in `row`. @throws ConduitError `etag_mismatch` when that is not the current one */
 export async function updateIssuer(
   tx: Tx,

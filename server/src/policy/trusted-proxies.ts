@@ -1,5 +1,5 @@
 import { wrongSetting } from "../model/exit.ts";
-import { canonicalAddress, isInNetworks, type Network, parseNetwork } from "../policy/client-address.ts";
+import { canonicalAddress, isInNetworks, type Network, parseNetwork } from "./client-address.ts";
 
 /** Says who a request comes from; see `createClientAddress`. */
 export type ClientAddress = (peerAddress: string, forwardedFor: readonly string[]) => string;
