@@ -78,6 +78,24 @@ describe("an app without a secret", () => {
     expect(again.body?.refresh_token).toBe(first.body?.refresh_token);
   });
 
+  it("may ask for less scope than the session has, and later for all of it again (RFC 6749 6)", async () => {
+    const { refreshToken } = await logIn([link], "read write");
+    const less = await asApp(refreshToken, { scope: "write" });
+    expect([less.body?.scope, decodeJwt(String(less.body?.access_token)).scope]).toEqual(["write", "write"]);
+    const all = await asApp(String(less.body?.refresh_token));
+    expect([all.body?.scope, decodeJwt(String(all.body?.access_token)).scope]).toEqual(["read write", "read write"]);
+  });
+
+  it.each([
+    ["read admin", "read write"],
+    ["read", ""],
+  ])("gets no token for the scope %j of a session with %j, and keeps its refresh token", async (scope, held) => {
+    const { refreshToken } = await logIn([link], held);
+    expect(await asApp(refreshToken, { scope })).toMatchObject({ status: 400, body: { error: "invalid_scope" } });
+    plane.clock.advance(31_000);
+    expect(await asApp(refreshToken)).toMatchObject({ status: 200 });
+  });
+
   it("ends the session by a second use", async () => {
     const { refreshToken, session } = await logIn();
     await asApp(refreshToken);

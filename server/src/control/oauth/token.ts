@@ -49,7 +49,7 @@ export function tokenEndpoint(api: Transport, store: Store): Endpoint {
 
 /**
  * RFC 6749 6: the next tokens of a session, for the app or the back end that the session is of. `attempt_id` makes a retry
- * get the answer that was lost. A session's scope is fixed: the answer says it, whatever was asked for (3.3).
+ * get the answer that was lost. `scope` may ask for less than the session has, never for more.
  */
 async function refreshGrant({ tokens, store }: GrantTools, asked: EndpointRequest): Promise<PlainAnswer | OAuthFault> {
   const { form, client, project } = asked;
@@ -57,7 +57,12 @@ async function refreshGrant({ tokens, store }: GrantTools, asked: EndpointReques
   if (refreshToken === undefined) return new OAuthFault("invalid_request", "refresh_token is missing");
   const isHeld = await isOfSession(store, project, refreshToken, "link" in client ? client : undefined);
   if (!isHeld) return new OAuthFault("invalid_grant", ERRORS.refresh_token_invalid.detail);
-  const request = { refreshToken, clientId: client.id, attemptId: form.get("attempt_id") ?? "" };
+  const request = {
+    refreshToken,
+    clientId: client.id,
+    attemptId: form.get("attempt_id") ?? "",
+    scope: form.get("scope") ?? "",
+  };
   const principal = "principal" in client ? client.principal : undefined;
   const refreshed = await tokens.refreshToken(request, callAs(principal, asked));
   const { refreshToken: refresh_token, scope } = refreshed;

@@ -11,6 +11,7 @@ import type { Claims } from "../../model/claims.ts";
 import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
 import { idOf, projectOf } from "../../model/resource-name.ts";
 import { readClaim, wordsOf } from "../../policy/claims.ts";
+import { narrowScope } from "../../policy/scope.ts";
 import { msFromDuration } from "../../wire/time.ts";
 import { principalOf } from "../call.ts";
 import { compileStoredLink } from "../compile-link.ts";
@@ -115,9 +116,8 @@ function endOf({ claims, issuer, validUntilMs }: User, nowMs: number): number {
 
 /** RFC 8693 2.2.1: what was asked for if the old token has all of it; without a wish all that it has. */
 function scopeOf(claims: Claims, wanted: string): string {
-  const held = wordsOf(readClaim(claims, ["scope"]) ?? readClaim(claims, ["scp"]));
-  const scopes = wanted === "" ? held : wanted.split(" ");
-  if (scopes.every((scope) => held.includes(scope))) return [...new Set(scopes)].join(" ");
+  const scope = narrowScope(wordsOf(readClaim(claims, ["scope"]) ?? readClaim(claims, ["scp"])), wanted);
+  if (scope !== undefined) return scope;
   throw invalidFields([{ field: "scope", description: "has more than the subject token's" }]);
 }
 

@@ -6,11 +6,13 @@ import {
 } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { appendChanges } from "../../config-log/append.ts";
 import type { AuditEvent } from "../../model/audit-event.ts";
-import { ConduitError } from "../../model/errors.ts";
+import { ConduitError, invalidFields } from "../../model/errors.ts";
 import { isSignedWith, type RefreshToken, readRefreshToken, writeRefreshToken } from "../../model/refresh-token.ts";
 import { idOf, sessionName } from "../../model/resource-name.ts";
 import type { SecretText } from "../../model/secret-text.ts";
+import { wordsOf } from "../../policy/claims.ts";
 import { judgeRefresh, type RefreshVerdict } from "../../policy/refresh.ts";
+import { narrowScope } from "../../policy/scope.ts";
 import { recordAudit } from "../../store/audit.ts";
 import type { Tx } from "../../store/database.ts";
 import { lockSession, noteReplay, rotateSession, type SessionRow } from "../../store/sessions.ts";
@@ -23,14 +25,21 @@ import { isSessionOpen, openRefreshKey } from "../session-row.ts";
 
 /** What the transaction has done. A refusal is a value: thrown inside, it would take the session's end back. */
 type Step =
-  | { readonly done: "refused" | "ended" }
-  | { readonly done: "refreshed"; readonly session: SessionRow; readonly refreshToken: SecretText };
+  | { readonly done: "refused" | "ended" | "too_wide" }
+  | {
+      readonly done: "refreshed";
+      readonly session: SessionRow;
+      /** Of the access token. */
+      readonly scope: string;
+      readonly refreshToken: SecretText;
+    };
 
 const REFUSED: Step = { done: "refused" };
 
 /**
  * The next access and refresh token of a session (design.md 6).
- * @throws ConduitError `refresh_token_invalid`, for every reason the same; a reuse has ended the session before it throws
+ * @throws ConduitError `refresh_token_invalid`, for every reason the same; a reuse has ended the session before it throws;
+ * `field_invalid` for a scope that the session does not have
  */
 export async function refreshToken(issuing: IssuingCall, request: RefreshTokenRequest): Promise<RefreshTokenResponse> {
   const { deps } = issuing;
@@ -38,10 +47,15 @@ export async function refreshToken(issuing: IssuingCall, request: RefreshTokenRe
   if (presented === undefined) throw new ConduitError("refresh_token_invalid");
   const tokenId = deps.random.uuid();
   const step = await deps.store.transaction((tx) => refresh(tx, issuing, presented, request, tokenId));
+  if (step.done === "too_wide") throw invalidFields([{ field: "scope", description: "has more than the session's" }]);
   // After the commit: whoever is told that the session has ended can rely on it.
   if (step.done !== "refreshed") throw new ConduitError("refresh_token_invalid");
-  const { session, refreshToken: next } = step;
-  const issued = await signForSession(issuing, session, { tokenId, clientId: request.clientId || session.clientId });
+  const { session, scope, refreshToken: next } = step;
+  const issued = await signForSession(
+    issuing,
+    { ...session, scope },
+    { tokenId, clientId: request.clientId || session.clientId },
+  );
   return create(RefreshTokenResponseSchema, {
     accessToken: issued.accessToken,
     tokenType: "Bearer",
@@ -50,7 +64,7 @@ export async function refreshToken(issuing: IssuingCall, request: RefreshTokenRe
     tokenId,
     refreshToken: next.reveal(),
     session: sessionName(session.project, session.id),
-    scope: session.scope,
+    scope,
   });
 }
 
@@ -58,7 +72,7 @@ async function refresh(
   tx: Tx,
   { deps, call }: IssuingCall,
   presented: RefreshToken,
-  { attemptId, clientId }: RefreshTokenRequest,
+  { attemptId, clientId, scope: wantedScope }: RefreshTokenRequest,
   tokenId: string,
 ): Promise<Step> {
   const session = await lockSession(tx, presented.session);
@@ -72,11 +86,14 @@ async function refresh(
   if (verdict === "unknown") return REFUSED;
   const event = auditBy(nameOf(session), call, nameOf(session), nowMs, detailsOf(session, verdict, tokenId));
   if (verdict === "reuse") return end(tx, deps, session, event);
+  // Before the refresh token is used up: the app can ask again for less.
+  const scope = narrowScope(wordsOf(session.scope), wantedScope);
+  if (scope === undefined) return { done: "too_wide" };
   if (verdict === "rotate") await rotateSession(tx, session.id, attemptId, new Date(nowMs));
   else await noteReplay(tx, session.id, new Date(nowMs));
   await recordAudit(tx, event);
   const next = verdict === "rotate" ? session.counter + 1 : session.counter;
-  return { done: "refreshed", session, refreshToken: writeRefreshToken(key, session.id, next) };
+  return { done: "refreshed", session, scope, refreshToken: writeRefreshToken(key, session.id, next) };
 }
 
 async function end(tx: Tx, { random }: Deps, session: SessionRow, event: AuditEvent): Promise<Step> {
