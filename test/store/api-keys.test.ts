@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import {
   deleteApiKey,
-  findApiKey,
+  findApiKeys,
   getApiKey,
   insertApiKey,
   listApiKeys,
@@ -23,8 +23,8 @@ describeStores("an API key", (store) => {
     await inProject(async (tx, project) => {
       const own = await insertApiKey(tx, apiKeyRow(project));
       const operator = await insertApiKey(tx, apiKeyRow(null));
-      expect(await findApiKey(tx, own.keyHash)).toEqual(own);
-      expect(await findApiKey(tx, "0".repeat(64))).toBeUndefined();
+      expect(await findApiKeys(tx, [own.keyHash, "0".repeat(64)])).toEqual([own]);
+      expect(await findApiKeys(tx, ["0".repeat(64)])).toEqual([]);
       expect(await listApiKeys(tx, project, "", 10)).toEqual([own]);
       expect(await listApiKeys(tx, null, "", 100)).toContainEqual(operator);
       expect(await getApiKey(tx, null, own.id)).toBeUndefined();
@@ -40,7 +40,7 @@ describeStores("an API key", (store) => {
       expect(await updateApiKey(tx, change)).toEqual({ ...own, ...change, version: 2 });
       expect(await lockApiKey(tx, project, own.id)).toMatchObject({ version: 2 });
       await deleteApiKey(tx, project, own.id);
-      expect(await findApiKey(tx, own.keyHash)).toBeUndefined();
+      expect(await findApiKeys(tx, [own.keyHash])).toEqual([]);
     });
   });
 });

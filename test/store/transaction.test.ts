@@ -7,7 +7,7 @@ import { ConduitError } from "../../server/src/model/errors.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { openStore } from "../../server/src/store/open.ts";
-import { getProject, listProjects, lockProject } from "../../server/src/store/projects.ts";
+import { getProject, insertProject, listProjects, lockProject } from "../../server/src/store/projects.ts";
 import { insertSecret } from "../../server/src/store/secrets.ts";
 import type { Store } from "../../server/src/store/store.ts";
 import { createDatabase } from "../support/postgres.ts";
@@ -22,6 +22,26 @@ const failureOf = async (promise: Promise<unknown>): Promise<unknown> =>
   );
 /** Everything a log could print of an error, its causes included. */
 const printed = (error: unknown) => `${inspect(error, { depth: 10, showHidden: true })} ${JSON.stringify(error)}`;
+
+describeStores("a statement of its own", (store, kind) => {
+  test("is committed when it has run; a second one would be another transaction, and fails", async () => {
+    const one = unique("project");
+    const columns = {
+      displayName: "",
+      issuer: "https://c.example/p/x",
+      createTime: new Date(0),
+      updateTime: new Date(0),
+    };
+    await store().statement((tx) => insertProject(tx, { id: one, ...columns }));
+    expect(await store().read((reader) => getProject(reader, one))).toBeDefined();
+    if (kind === "pglite") return;
+    const twice = store().statement(async (tx) => {
+      await getProject(tx, one);
+      await insertProject(tx, { id: unique("project"), ...columns });
+    });
+    expect(await failureOf(twice)).toMatchObject({ code: "internal" });
+  });
+});
 
 describeStores("a transaction", (store) => {
   test("that throws leaves nothing, and what it threw comes out as it was", async () => {

@@ -1,28 +1,21 @@
 import type { Clock } from "../clock.ts";
 import { apiKeyName, proxyName } from "../model/resource-name.ts";
-import { type ApiKeyRow, findApiKey } from "../store/api-keys.ts";
+import { type ApiKeyRow, findApiKeys } from "../store/api-keys.ts";
 import { findProxyByCredential } from "../store/proxies.ts";
 import type { Store } from "../store/store.ts";
-import { type Authenticator, createAuthenticator, type KeyWatch } from "./authenticate.ts";
+import { type Authenticator, createAuthenticator, type FoundKey, type KeyWatch } from "./authenticate.ts";
+import { groupCalls } from "./group-calls.ts";
 
 /** Authenticates by the database, at each call: a deleted key is refused from the next call on, at every replica. */
-export const storedCredentials = (store: Store, clock: Clock, watch?: KeyWatch): Authenticator =>
-  createAuthenticator(
+export function storedCredentials(store: Store, clock: Clock, watch?: KeyWatch): Authenticator {
+  const findKeys = groupCalls((hashes: readonly string[]) =>
+    store.read((reader) => findApiKeys(reader, [...new Set(hashes)])),
+  );
+  return createAuthenticator(
     {
       async findApiKey(hash) {
-        const row = await store.read((reader) => findApiKey(reader, hash));
-        if (row === undefined) return undefined;
-        const { project, id, role, tokenLifetimeMaxMs, allowedAddresses, requestsPerMinute } = row;
-        const expireTime = expiryOf(row, hash);
-        return {
-          apiKey: apiKeyName(project ?? undefined, id),
-          role,
-          allowedAddresses,
-          ...(requestsPerMinute !== null && { requestsPerMinute }),
-          ...(project !== null && { project }),
-          ...(tokenLifetimeMaxMs !== null && { tokenLifetimeMaxMs }),
-          ...(expireTime !== null && { expireTimeMs: expireTime.getTime() }),
-        };
+        const row = (await findKeys(hash)).find((one) => one.keyHash === hash || one.previousKeyHash === hash);
+        return row && foundKeyOf(row, hash);
       },
       async findProxy(hash) {
         const row = await store.read((reader) => findProxyByCredential(reader, hash));
@@ -32,6 +25,21 @@ export const storedCredentials = (store: Store, clock: Clock, watch?: KeyWatch):
     clock,
     watch,
   );
+}
+
+function foundKeyOf(row: ApiKeyRow, hash: string): FoundKey {
+  const { project, id, role, tokenLifetimeMaxMs, allowedAddresses, requestsPerMinute } = row;
+  const expireTime = expiryOf(row, hash);
+  return {
+    apiKey: apiKeyName(project ?? undefined, id),
+    role,
+    allowedAddresses,
+    ...(requestsPerMinute !== null && { requestsPerMinute }),
+    ...(project !== null && { project }),
+    ...(tokenLifetimeMaxMs !== null && { tokenLifetimeMaxMs }),
+    ...(expireTime !== null && { expireTimeMs: expireTime.getTime() }),
+  };
+}
 
 /** The text before a rotation ends with its overlap, and never after the key. */
 function expiryOf({ keyHash, expireTime, previousExpireTime }: ApiKeyRow, hash: string): Date | null {

@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, isNull, lt, or, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
+import { preparedSelect, textsOf } from "./prepared-query.ts";
 import { insertedRow, updatedRow } from "./row-change.ts";
 import { apiKeys } from "./schema.ts";
 
@@ -16,11 +17,14 @@ const ofProject = (project: string | null) =>
 const hasText = (keyHash: string) => or(eq(apiKeys.keyHash, keyHash), eq(apiKeys.previousKeyHash, keyHash));
 const isKey = (project: string | null, id: string) => and(ofProject(project), eq(apiKeys.id, id));
 
-/** The key whose text, or text before its rotation, has this SHA-256 (hex); whether it has expired is the caller's to say. */
-export async function findApiKey(reader: Reader, keyHash: string): Promise<ApiKeyRow | undefined> {
-  const [row] = await reader.select().from(apiKeys).where(hasText(keyHash));
-  return row;
-}
+const HAVING_TEXTS = preparedSelect(
+  apiKeys,
+  sql`${apiKeys.keyHash} = any(${textsOf("hashes")}) or ${apiKeys.previousKeyHash} = any(${textsOf("hashes")})`,
+);
+
+/** Keys whose text, or text before its rotation, has one of these SHA-256 (hex); whether it has expired is the caller's to say. */
+export const findApiKeys = (reader: Reader, keyHashes: readonly string[]): Promise<ApiKeyRow[]> =>
+  HAVING_TEXTS.run(reader, { hashes: JSON.stringify(keyHashes) });
 
 export async function getApiKey(reader: Reader, project: string | null, id: string): Promise<ApiKeyRow | undefined> {
   const [row] = await reader.select().from(apiKeys).where(isKey(project, id));

@@ -25,7 +25,7 @@ export async function runTransaction<T>(
   random: Random,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await runOnce(fn, (watched) => driver.transact(watched, mode));
+    const outcome = await runOnce(fn, (watched) => driver.transact(watched, mode), mode === "statement");
     if (outcome.ended === "committed") return outcome.value;
     if (outcome.ended === "refused") throw outcome.error;
     const { error, wasCommitting } = outcome;
@@ -37,14 +37,19 @@ export async function runTransaction<T>(
   }
 }
 
-/** Hands `fn` to the driver, and tells what `fn` itself threw from what the driver could not do. */
+/**
+ * Hands `fn` to the driver, and tells what `fn` itself threw from what the driver could not do.
+ * @param commitsItself whether what `fn` does is committed while it runs
+ */
 async function runOnce<Input, T>(
   fn: (input: Input) => Promise<T>,
   hand: (watched: (input: Input) => Promise<T>) => Promise<T>,
+  commitsItself: boolean,
 ): Promise<Outcome<T>> {
   let refused: { readonly error: unknown } | undefined;
   let wasCommitting = false;
   const watched = async (input: Input): Promise<T> => {
+    wasCommitting = commitsItself;
     try {
       const result = await fn(input);
       wasCommitting = true;
@@ -64,7 +69,7 @@ async function runOnce<Input, T>(
 
 /** Runs reads outside a transaction. @throws what `fn` threw, or `ConduitError` for the driver's failures */
 export async function runReads<T>(driver: Driver, fn: (reader: Reader) => Promise<T>): Promise<T> {
-  const outcome = await runOnce(fn, (watched) => driver.read(watched));
+  const outcome = await runOnce(fn, (watched) => driver.read(watched), false);
   if (outcome.ended === "committed") return outcome.value;
   throw outcome.ended === "refused" ? outcome.error : fromDriverError(outcome.error);
 }

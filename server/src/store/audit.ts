@@ -3,6 +3,7 @@ import type { AuditRecord } from "../model/audit-chain.ts";
 import type { AuditEvent } from "../model/audit-event.ts";
 import { projectOf } from "../model/resource-name.ts";
 import type { Reader, Tx } from "./database.ts";
+import { preparedSql } from "./prepared-query.ts";
 import { auditRecords } from "./schema-audit.ts";
 import { storableText } from "./storable-text.ts";
 
@@ -12,13 +13,22 @@ export type AuditRow = typeof auditRecords.$inferSelect;
 /** Longest text of one field of a record, in UTF-16 code units: subjects are the callers' and may be anything. */
 const TEXT_MAX = 1_024;
 
+/** Rows come as one JSON text, so that the statement is the same for any number of them. */
+const INSERT = preparedSql(sql`
+  insert into ${auditRecords}
+    ("project", "time", "actor", "action", "resource", "request_id", "client_address", "details")
+  select "project", "time", "actor", "action", "resource", "requestId", "clientAddress", "details"
+  from jsonb_to_recordset(${sql.placeholder("rows")}::text::jsonb) as given(
+    "project" text, "time" timestamptz, "actor" text, "action" text, "resource" text,
+    "requestId" text, "clientAddress" text, "details" jsonb)`);
+
 /**
  * Writes down what this transaction does: the record is there if and only if the deed is. Unchained, since a chain's head
  * would be a lock held to the commit; the sealer chains what is committed. Call it before the last statement
  * (`appendChanges`), which holds the lock of all configuration changes.
  */
 export async function recordAudit(tx: Tx, ...events: readonly AuditEvent[]): Promise<void> {
-  if (events.length > 0) await tx.insert(auditRecords).values(events.map(rowOf));
+  if (events.length > 0) await INSERT.run(tx, { rows: JSON.stringify(events.map(rowOf)) });
 }
 
 function rowOf(event: AuditEvent): Omit<AuditRow, "id" | "block"> {

@@ -8,7 +8,7 @@ export type Database = PgDatabase<PgQueryResultHKT>;
 export type Tx = Database;
 
 /** What functions that only read take: a transaction, or the database outside of one. */
-export type Reader = Pick<Database, "select" | "execute">;
+export type Reader = Pick<Database, "select" | "execute" | "_">;
 
 /** Runs SQL of our own and returns its rows: PGlite answers `{rows}`, postgres.js an array. */
 export async function rowsOf<Row extends Record<string, unknown>>(reader: Reader, query: SQL): Promise<Row[]> {

@@ -1,7 +1,7 @@
 import type { Reader, Tx } from "./database.ts";
 
-/** `snapshot`: one state of everything, read only (REPEATABLE READ). */
-export type TransactionMode = "write" | "snapshot";
+/** `snapshot`: one state of everything, read only (REPEATABLE READ). `statement`: one statement, without begin and commit. */
+export type TransactionMode = "write" | "snapshot" | "statement";
 
 /** What opening a database gives; failures are the driver's own (driver-error.ts). */
 export interface Driver {

@@ -56,6 +56,7 @@ async function start(create: () => Promise<PGlite>, what: string): Promise<Drive
 
 const CONFIGS: Readonly<Record<TransactionMode, Parameters<Database["transaction"]>[1]>> = {
   write: undefined,
+  statement: undefined,
   snapshot: { isolationLevel: "repeatable read", accessMode: "read only" },
 };
 

@@ -13,7 +13,7 @@ const POOL_SIZE = 10;
 /** Any number that no other program uses for its own advisory locks in this database. */
 const MIGRATION_LOCK = 7_164_901_325;
 
-const BEGIN: Readonly<Record<TransactionMode, string>> = {
+const BEGIN: Readonly<Record<Exclude<TransactionMode, "statement">, string>> = {
   write: "begin",
   snapshot: "begin isolation level repeatable read read only",
 };
@@ -35,7 +35,8 @@ export async function openPostgres(databaseUrl: SecretText): Promise<Driver> {
   let listener: PostgresListener | undefined;
   return {
     kind: "postgres",
-    transact: (fn, mode) => pool.use((connection) => transact(connection, fn, mode)),
+    transact: (fn, mode) =>
+      pool.use((connection) => (mode === "statement" ? lend(connection, fn, 1) : transact(connection, fn, mode))),
     read: (fn) => pool.use((connection) => lend(connection, fn)),
     async listen(wake) {
       listener = await startListener(url.href, wake);
@@ -50,7 +51,7 @@ export async function openPostgres(databaseUrl: SecretText): Promise<Driver> {
 async function transact<T>(
   connection: PostgresConnection,
   fn: (tx: Tx) => Promise<T>,
-  mode: TransactionMode,
+  mode: keyof typeof BEGIN,
 ): Promise<T> {
   try {
     await connection.command(BEGIN[mode]);
@@ -65,11 +66,21 @@ async function transact<T>(
   }
 }
 
-/** Gives `fn` the database for as long as it runs, and no longer. */
-async function lend<T>(connection: PostgresConnection, fn: (database: Database) => Promise<T>): Promise<T> {
+/** Gives `fn` the database for as long as it runs and so many statements, and no longer. */
+async function lend<T>(
+  connection: PostgresConnection,
+  fn: (database: Database) => Promise<T>,
+  statementsMax = Number.POSITIVE_INFINITY,
+): Promise<T> {
   let isOpen = true;
+  let statements = 0;
+  const mayRun = (): boolean => {
+    statements += 1;
+    if (statements > statementsMax) throw new TypeError("a second statement would be a transaction of its own");
+    return isOpen;
+  };
   try {
-    return await fn(connection.database(() => isOpen));
+    return await fn(connection.database(mayRun));
   } catch (error) {
     if (isConnectionLost(error)) connection.discard();
     throw error;

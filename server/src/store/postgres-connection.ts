@@ -22,8 +22,11 @@ export interface PostgresConnection {
   readonly isLost: boolean;
   /** Makes the connection, unless it is made. @throws the driver's error, within 5 s */
   connect(): Promise<void>;
-  /** A database that works until the connection is lost or `isOpen` says no: whoever keeps it longer writes nowhere. */
-  database(isOpen: () => boolean): Database;
+  /**
+   * A database that works until the connection is lost or `mayRun`, asked before each statement, says no: whoever keeps it
+   * longer writes nowhere.
+   */
+  database(mayRun: () => boolean): Database;
   /** Runs a statement without parameters, returns the server's word for what it did (`COMMIT`). */
   command(text: string): Promise<string>;
   /** Marks it as lost. */
@@ -82,8 +85,8 @@ export function createConnection(url: string, callbacks: ConnectionCallbacks = {
       connecting ??= connect();
       return connecting;
     },
-    database(isOpen) {
-      const unsafe: typeof client.unsafe = (...args) => (isLost || !isOpen() ? refuse() : client.unsafe(...args));
+    database(mayRun) {
+      const unsafe: typeof client.unsafe = (...args) => (isLost || !mayRun() ? refuse() : client.unsafe(...args));
       // drizzle asks of a client no more than this.
       return drizzle({ options: client.options, unsafe } as typeof client) as unknown as Database;
     },

@@ -15,6 +15,11 @@ export interface Store {
    * @throws TypeError when called inside another one of this store (on PGlite that would wait for ever)
    */
   transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * Runs exactly one statement, which is its own transaction: cheaper than `transaction`, and run again likewise. A second
+   * one fails: it would be another transaction.
+   */
+  statement<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
   /** Reads outside any transaction: each statement sees what is committed then. */
   read<T>(fn: (reader: Reader) => Promise<T>): Promise<T>;
   /** Reads one state of everything, however long it takes (REPEATABLE READ, read only). */
@@ -54,6 +59,7 @@ export async function createStore(driver: Driver, random: Random): Promise<Store
   return {
     kind: driver.kind,
     transaction: (fn) => transact(fn, "write"),
+    statement: (fn) => transact(fn, "statement"),
     readSnapshot: (fn) => transact(fn, "snapshot"),
     read,
     onWake(wake) {
