@@ -15,32 +15,29 @@ export interface Payload {
 export interface BodySource {
   /** Whether there is only one attempt in it. */
   readonly oneShot: boolean;
-  /** Throws `body_not_replayable` when a one-shot body is asked for again. */
   next(): Payload | Promise<Payload>;
-  /** The same body for another URL, detached from the caller's `Request`. */
+  /** The same body for another URL, detached from the caller's `Request`. Throws `body_not_replayable` when it is one-shot. */
   detach(): BodySource;
   /** Frees what was kept for attempts that did not come. */
   release(): void;
 }
 
-const nothing: BodySource = source(() => ({ init: {} }));
+/** No body at all: also after a redirect that turns the method into GET. */
+export const noBody: BodySource = source(() => ({ init: {} }));
 
-/** No body at all: after a redirect that turns the method into GET. */
-export function noBody(): BodySource {
-  return nothing;
-}
-
-/** How a call's body is sent again: by value, by factory, by cloning the `Request`, or not at all. */
+/** How a call's body is sent again: by value, by factory, by cloning the `Request` (only if `replayable`), or not at all. */
 export function bodySource(
   body: ConduitBody | null | undefined,
   request: Request | undefined,
   method: string,
+  replayable = true,
 ): BodySource {
   if (typeof body === "function") return source(() => Promise.resolve(body()).then(payload));
   if (body !== undefined) return isStream(body) ? oneShot(payload(body)) : source(() => payload(body));
-  if (!request) return nothing;
+  if (!request) return noBody;
   const bodyless = request.body === null || /^(get|head)$/i.test(method);
-  return bodyless ? source(() => ({ request, init: {} }), { detach: noBody }) : cloning(request);
+  if (bodyless) return source(() => ({ request, init: {} }), { detach: () => noBody });
+  return replayable ? cloning(request) : oneShot({ request, init: {} });
 }
 
 function source(next: BodySource["next"], parts: Partial<BodySource> = {}): BodySource {
@@ -49,14 +46,12 @@ function source(next: BodySource["next"], parts: Partial<BodySource> = {}): Body
 }
 
 function oneShot(only: Payload): BodySource {
-  let sent = false;
-  const next = () => {
-    if (sent)
-      throw new ConduitError("body_not_replayable", "The streamed body is spent; pass a function that makes it anew");
-    sent = true;
-    return only;
-  };
-  return source(next, { oneShot: true });
+  return source(() => only, {
+    oneShot: true,
+    detach() {
+      throw new ConduitError("body_not_replayable", "The stream is spent; pass a function");
+    },
+  });
 }
 
 /** Always keeps one unread clone: the platform can neither rewind a `Request` nor clone it once read. */
@@ -82,8 +77,8 @@ function payload(body: ConduitBodyValue): Payload {
   return { init: { body: body as BodyInit | null, ...(isStream(body) && { duplex: "half" as const }) } };
 }
 
-/** Streams by what they can do: a web stream, an async iterable, a Node stream. Everything else `fetch` takes may be sent again. */
+/** Streams by what they can do: a web stream, an async iterable (Node's streams are). Everything else `fetch` takes may be sent again. */
 function isStream(body: unknown): boolean {
   if (typeof body !== "object" || body === null) return false;
-  return "getReader" in body || Symbol.asyncIterator in body || "pipe" in body;
+  return "getReader" in body || Symbol.asyncIterator in body;
 }

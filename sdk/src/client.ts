@@ -1,5 +1,5 @@
 import { createFetchWithAuth, type FetchWithAuth } from "./fetch-with-auth.ts";
-import { type ConduitEvents, type GetToken, headerSafe } from "./grant.ts";
+import { type ConduitEvents, type GetToken, headerSafe, type TokenSource } from "./grant.ts";
 import { defaultPlatform, type Platform } from "./platform.ts";
 import { parseTarget } from "./target.ts";
 import { type ConduitState, TokenManager } from "./token-manager.ts";
@@ -11,13 +11,18 @@ export interface ConduitOptions {
   /** The link's publishable token `cl_pub_…`, sent as `X-Access-Token`; names the app, proves nothing, is never refreshed. */
   readonly linkToken?: string;
   /** Where the user's JWT comes from. It must not call `fetchWithAuth` of the same client: it would wait for itself until the time-out. */
-  readonly getToken: GetToken;
+  readonly getToken: GetToken | TokenSource<TokenManager>;
   /** Further URL prefixes that may get both credentials, each an origin or an origin with a path. Default none. */
   readonly allowedOrigins?: readonly string[];
   /** Limit of one call of `getToken`, in ms. Default 10,000; 1 to 2^31 - 1. */
   readonly refreshTimeoutMs?: number | undefined;
   /** Refresh by a timer too, not only when a call needs a token. Default true; turn it off on servers and edge workers. */
   readonly autoRefresh?: boolean | undefined;
+  /**
+   * A 429 whose `Retry-After` is at most this, in ms, is waited for and the call sent once more, if its body can be. Default 0: every 429 is
+   * returned at once.
+   */
+  readonly retryAfterMaxMs?: number | undefined;
   /** Replaces parts of the runtime, for tests. */
   readonly platform?: Partial<Platform>;
 }
@@ -42,8 +47,8 @@ export interface Conduit {
   /** Adds a listener; answers the function that removes it. */
   on<Type extends keyof ConduitEvents>(type: Type, listener: (event: ConduitEvents[Type]) => void): () => void;
   /**
-   * Forgets the token at once; calls that wait for one reject with `session_lost`, calls already sent finish. The next call asks `getToken`
-   * again, so end the session there first.
+   * Forgets the token at once; calls that wait for one reject with `session_lost`, calls already sent finish. Then ends the session at its
+   * source, if that has a `signOut`; a plain `getToken` is asked again by the next call, so end the session there first.
    */
   signOut(): Promise<void>;
   /** Stops timers and listeners for good. May be called again. */
@@ -55,30 +60,29 @@ export interface Conduit {
  * Throws `TypeError` for options out of shape, `ConduitError` `origin_not_allowed` for plain http off the own machine.
  */
 export function createConduit(options: ConduitOptions): Conduit {
-  const { url, linkToken, getToken, allowedOrigins, refreshTimeoutMs, autoRefresh } = options;
+  const { url, linkToken, getToken, allowedOrigins, retryAfterMaxMs = 0, ...rest } = options;
+  const source = typeof getToken === "object" ? getToken : { getToken };
   const platform = { ...defaultPlatform, ...options.platform };
-  const tokens = new TokenManager({
-    refresh: getToken,
-    platform,
-    refreshTimeoutMs,
-    autoRefresh,
-  });
+  const tokens = new TokenManager({ ...rest, refresh: source.getToken, platform });
   const target = parseTarget(url, allowedOrigins);
+  if (linkToken !== undefined) headerSafe(linkToken, "linkToken");
+  const detach = source.attach?.(tokens);
   return {
     url: target.url,
     linkToken,
-    fetchWithAuth: createFetchWithAuth({
-      target,
-      tokens,
-      platform,
-      linkToken: linkToken === undefined ? undefined : headerSafe(linkToken, "linkToken"),
-    }),
+    fetchWithAuth: createFetchWithAuth({ target, tokens, platform, linkToken, retryAfterMaxMs }),
     tokens,
     get state() {
       return tokens.state;
     },
-    on: (type, listener) => tokens.on(type, listener),
-    signOut: async () => tokens.clear(),
-    dispose: () => tokens.dispose(),
+    on: tokens.on,
+    async signOut() {
+      tokens.clear();
+      await source.signOut?.();
+    },
+    dispose() {
+      detach?.();
+      tokens.dispose();
+    },
   };
 }

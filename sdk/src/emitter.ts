@@ -10,21 +10,21 @@ export interface Emitter<Events> {
 
 /** Makes an {@link Emitter}. */
 export function createEmitter<Events>(): Emitter<Events> {
-  type Entry = { readonly type: keyof Events; readonly listener: (event: never) => void };
+  type Entry = readonly [type: keyof Events, listener: (event: never) => void];
   const entries = new Set<Entry>();
   return {
     on(type, listener) {
-      const entry: Entry = { type, listener };
+      const entry: Entry = [type, listener];
       entries.add(entry);
       return () => {
         entries.delete(entry);
       };
     },
     emit(type, event) {
-      for (const entry of [...entries]) {
-        if (entry.type !== type) continue;
+      for (const [itsType, listener] of [...entries]) {
+        if (itsType !== type) continue;
         try {
-          (entry.listener as (event: Events[typeof type]) => void)(event);
+          (listener as (event: Events[typeof type]) => void)(event);
         } catch (error) {
           void Promise.reject(error);
         }

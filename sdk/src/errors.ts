@@ -22,19 +22,22 @@ const brand: unique symbol = Symbol.for("conduit-link.error");
 
 /** The one error class of the SDK's core. Messages name parameters and origins, never tokens, paths or queries. */
 export class ConduitError extends Error {
-  readonly code: ConduitErrorCode;
+  declare readonly code: ConduitErrorCode;
   /** Whether the same call may succeed later without anyone signing in or changing code. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
 
   /** `cause` is what was caught underneath, kept as it came (unset when there was nothing). */
   constructor(code: ConduitErrorCode, message: string, cause?: unknown) {
     super(message);
     this.name = "ConduitError";
     this.code = code;
-    this.retryable = code === "refresh_failed" || code === "refresh_timeout";
+    this.retryable = /^refresh/.test(code);
     // Assigned, not passed to super(): older Hermes ignores the options argument.
     if (cause !== undefined) this.cause = cause;
-    Object.defineProperty(this, brand, { value: true });
+  }
+
+  get [brand](): boolean {
+    return true;
   }
 }
 
@@ -43,6 +46,6 @@ export class ConduitError extends Error {
  * Asks the brand, not `instanceof`, so that it also holds between the ESM and the CommonJS copy of this package.
  */
 export function isConduitError(error: unknown, code?: ConduitErrorCode): error is ConduitError {
-  if (typeof error !== "object" || error === null || !(brand in error)) return false;
-  return code === undefined || (error as { code?: unknown }).code === code;
+  const { [brand]: isOurs, code: itsCode } = Object(error) as { readonly [brand]?: boolean; readonly code?: unknown };
+  return isOurs === true && (code ?? itsCode) === itsCode;
 }

@@ -1,36 +1,28 @@
-import type { ParsedGrant } from "./grant.ts";
+import { finiteOf, type ParsedGrant } from "./grant.ts";
 import { defaultPlatform, type Platform } from "./platform.ts";
 
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 /** A token as the client holds it. Compared by identity: each receipt is a new one, even of the same string. */
-export interface HeldToken {
-  readonly token: string;
-  readonly refreshToken: string | undefined;
+export interface HeldToken extends ParsedGrant {
   readonly generation: number;
   /** From receipt to expiry; `Infinity` when nothing tells. */
   readonly lifetimeMs: number;
-  readonly receivedMonotonicMs: number;
-  readonly receivedWallMs: number;
+  /** When it expires, by each clock. */
+  readonly endMonotonicMs: number;
+  readonly expiresAt: number;
 }
 
 /** Notes when a grant arrived, so that its expiry is counted from receipt and a wrong local clock does not matter. */
 export function holdToken(grant: ParsedGrant, generation: number, platform: Platform): HeldToken {
-  return {
-    token: grant.token,
-    refreshToken: grant.refreshToken,
-    generation,
-    lifetimeMs: lifetimeMs(grant, platform),
-    receivedMonotonicMs: platform.monotonic(),
-    receivedWallMs: platform.now(),
-  };
+  const lifetimeMs = lifetimeOf(grant, platform);
+  const endMonotonicMs = platform.monotonic() + lifetimeMs;
+  return { ...grant, generation, lifetimeMs, endMonotonicMs, expiresAt: platform.now() + lifetimeMs };
 }
 
 /**
  * `expiresIn`, else the token's `exp - iat`, else (no `iat`) `exp` by the wall clock, else `Infinity`.
  * At least one second: a token just received is never expired, or a source that answers stale tokens would be asked without end.
  */
-function lifetimeMs(grant: ParsedGrant, platform: Platform): number {
+function lifetimeOf(grant: ParsedGrant, platform: Platform): number {
   const { exp, iat } = decodeTimes(grant.token);
   const seconds = grant.expiresInSeconds ?? (exp === undefined ? Infinity : exp - (iat ?? platform.now() / 1000));
   return Math.max(seconds * 1000, 1000);
@@ -40,9 +32,9 @@ function lifetimeMs(grant: ParsedGrant, platform: Platform): number {
  * Milliseconds until `held` expires; negative afterwards. By the monotonic clock, which in some browsers stands still while the
  * machine sleeps: `strict` also believes the wall clock when that shows more time gone by, at the price of a needless refresh after a jump.
  */
-export function remainingMs(held: HeldToken, platform: Platform, strict: boolean): number {
-  const elapsed = platform.monotonic() - held.receivedMonotonicMs;
-  return held.lifetimeMs - (strict ? Math.max(elapsed, platform.now() - held.receivedWallMs) : elapsed);
+export function remainingMs(held: HeldToken, platform: Platform, strict?: boolean): number {
+  const leftMs = held.endMonotonicMs - platform.monotonic();
+  return strict ? Math.min(leftMs, held.expiresAt - platform.now()) : leftMs;
 }
 
 /** How long before expiry a refresh starts: the smaller of 60 s and a fifth of the lifetime. */
@@ -61,10 +53,9 @@ export function isTokenExpired(token: string | null | undefined, leewaySeconds =
 
 /** `exp` and `iat` (seconds since 1970, RFC 7519 section 4.1) of a JWT's payload, unverified; whatever cannot be read is absent. */
 export function decodeTimes(token: string): { exp?: number | undefined; iat?: number | undefined } {
-  const finite = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : undefined);
   try {
     const { exp, iat } = JSON.parse(decodeLatin1(token.split(".")[1] ?? ""));
-    return { exp: finite(exp), iat: finite(iat) };
+    return { exp: finiteOf(exp), iat: finiteOf(iat) };
   } catch {
     return {};
   }
@@ -74,16 +65,11 @@ export function decodeTimes(token: string): { exp?: number | undefined; iat?: nu
 function decodeLatin1(text: string): string {
   let bits = 0;
   let count = 0;
-  let out = "";
-  for (const character of text) {
-    const value = alphabet.indexOf(character);
-    if (value < 0) throw new TypeError("not base64url");
+  return text.replace(/./gs, (character) => {
+    const code = character.charCodeAt(0);
+    const value = code > 96 ? code - 71 : code > 94 ? 63 : code > 64 ? code - 65 : code > 47 ? code + 4 : 62;
     bits = (bits << 6) | value;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out += String.fromCharCode((bits >> count) & 255);
-    }
-  }
-  return out;
+    count = (count + 6) % 8;
+    return count > 5 ? "" : String.fromCharCode((bits >> count) & 255);
+  });
 }

@@ -1,14 +1,23 @@
+import { within } from "./abort.ts";
 import { type BodySource, bodySource, type ConduitBody, noBody } from "./body.ts";
 import { isCurable } from "./curable.ts";
 import { ConduitError } from "./errors.ts";
 import type { HeldToken } from "./expiry.ts";
 import type { Platform } from "./platform.ts";
+import { retryAfterMs } from "./retry-after.ts";
 import type { Target } from "./target.ts";
 import type { TokenManager } from "./token-manager.ts";
 
-/** `RequestInit` whose body may also be a function that makes it anew for each attempt. */
+/** `RequestInit`, with more about bodies and tokens. */
 export interface ConduitRequestInit extends Omit<RequestInit, "body"> {
+  /** May also be a function that makes it anew for each attempt. */
   body?: ConduitBody | null;
+  /** `none`: without a user's token, nobody is asked for one; for what a link opens to anonymous callers. Default `required`. */
+  auth?: "required" | "none";
+  /** Whether a 401 that a new token can cure is followed by a refresh and a second attempt. Default true; without it no body is cloned. */
+  retryOn401?: boolean;
+  /** Wait for a fresh token when the current one is valid for no longer than this, in ms (long uploads). Default 0. */
+  minTtlMs?: number;
 }
 
 /** A drop-in `fetch`. */
@@ -20,15 +29,18 @@ export interface FetchWithAuthParts {
   readonly tokens: TokenManager;
   readonly platform: Platform;
   readonly linkToken: string | undefined;
+  readonly retryAfterMaxMs: number;
 }
 
 /** One call while it is under way; a redirect rewrites it. */
 interface Call {
   url: string;
-  method: string;
   body: BodySource;
   readonly headers: Headers;
-  readonly rest: RequestInit;
+  readonly init: RequestInit & { method: string };
+  readonly auth: ConduitRequestInit["auth"];
+  readonly retryOn401: boolean;
+  readonly minTtlMs: number | undefined;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
 }
@@ -40,28 +52,40 @@ const maxRedirects = 20;
  * The answer of the last attempt is returned whatever its status.
  */
 export function createFetchWithAuth(parts: FetchWithAuthParts): FetchWithAuth {
-  const { target, tokens } = parts;
+  const { target, tokens, platform } = parts;
   return async function fetchWithAuth(input, init) {
     const call = openCall(target, input, init ?? {});
+    const { signal, minTtlMs, body } = call;
+    const acquire = (since?: HeldToken) => tokens.acquire({ signal, minTtlMs, fresh: body.oneShot, since });
+    let { retryOn401 } = call;
+    let { retryAfterMaxMs } = parts;
     try {
-      let held = await tokens.acquire({ signal: call.signal, fresh: call.body.oneShot });
-      let retried = false;
-      for (let redirects = 0; ; ) {
-        const response = await send(parts, call, held.token);
-        if (response.status === 401 && !retried && isCurable(response.headers.get("X-Conduit-Error"))) {
-          retried = true;
+      let held = call.auth === "none" ? undefined : await acquire();
+      for (let redirectsLeft = maxRedirects; ; ) {
+        const response = await send(parts, call, held?.token);
+        const { status, headers } = response;
+        if (held && status === 401 && retryOn401 && isCurable(headers.get("X-Conduit-Error"))) {
+          retryOn401 = false;
           const renewed = await renew(tokens, call, held, response);
           if (!renewed) return response;
           held = renewed;
           discard(response);
           continue;
         }
+        const waitMs = status === 429 && !body.oneShot ? retryAfterMs(response, platform.now()) : Number.NaN;
+        if (waitMs <= retryAfterMaxMs) {
+          retryAfterMaxMs = -1;
+          discard(response);
+          // Somewhat later, or all who were told the same second come back in it.
+          await within(platform, new Promise<never>(() => {}), waitMs + 500 * platform.random(), signal);
+          held &&= await acquire(held);
+          continue;
+        }
         const location = redirectLocation(call, response);
         if (location === null) return response;
         discard(response);
-        if (++redirects > maxRedirects)
-          throw new ConduitError("redirect_refused", `More than ${maxRedirects} redirects`);
-        followRedirect(target, call, response.status, location);
+        if (redirectsLeft-- < 1) throw new ConduitError("redirect_refused", "Too many redirects");
+        followRedirect(target, call, status, location);
       }
     } finally {
       call.body.release();
@@ -71,39 +95,42 @@ export function createFetchWithAuth(parts: FetchWithAuthParts): FetchWithAuth {
 
 function openCall(target: Target, input: string | URL | Request, init: ConduitRequestInit): Call {
   const request = typeof input === "object" && "headers" in input ? input : undefined;
-  const { body, headers, ...rest } = init;
+  const { body, headers, auth, retryOn401 = true, minTtlMs, ...rest } = init;
   const method = init.method ?? request?.method ?? "GET";
+  const signal = init.signal === undefined ? request?.signal : init.signal;
   return {
     url: target.resolve(request ? request.url : (input as string | URL)),
-    method,
-    body: bodySource(body, request, method),
+    body: bodySource(body, request, method, retryOn401),
     headers: new Headers(headers ?? request?.headers),
-    rest,
+    // What a redirect, whose next request is made of the URL alone, must keep of a `Request`.
+    init: { ...rest, method, ...(signal && { signal }) },
+    auth,
+    retryOn401,
+    minTtlMs,
     redirect: init.redirect ?? request?.redirect ?? "follow",
-    signal: init.signal === undefined ? request?.signal : init.signal,
+    signal,
   };
 }
 
-async function send({ platform, linkToken }: FetchWithAuthParts, call: Call, token: string): Promise<Response> {
+async function send(
+  { platform, linkToken }: FetchWithAuthParts,
+  call: Call,
+  token: string | undefined,
+): Promise<Response> {
   const headers = new Headers(call.headers);
-  headers.set("Authorization", `Bearer ${token}`);
+  if (token) headers.set("Authorization", `Bearer ${token}`);
   if (linkToken) headers.set("X-Access-Token", linkToken);
   const { request, init } = await call.body.next();
   // Never 'follow': every runtime sends X-Access-Token on to another origin (only Authorization is removed there).
   const redirect = call.redirect === "follow" ? "manual" : call.redirect;
   try {
-    return await platform.fetch(request ?? call.url, { ...call.rest, ...init, headers, redirect });
+    return await platform.fetch(request ?? call.url, { ...call.init, ...init, headers, redirect });
   } catch (error) {
-    throw isUnreplayable401(error)
-      ? new ConduitError("body_not_replayable", "The token was refused, and the streamed body is spent", error)
-      : error;
+    // Node 24.14 turns a 401 to a streamed body into a TypeError, because it tries to authenticate by itself (nodejs/undici#4910).
+    const { cause } = Object(error) as { readonly cause?: { readonly message?: unknown } | null };
+    if (cause?.message !== "expected non-null body source") throw error;
+    throw new ConduitError("body_not_replayable", "The stream is spent", error);
   }
-}
-
-/** Node 24.14 turns a 401 to a streamed body into a TypeError, because it tries to authenticate by itself (nodejs/undici#4910). */
-function isUnreplayable401(error: unknown): boolean {
-  const cause = error instanceof TypeError ? error.cause : undefined;
-  return cause instanceof Error && cause.message === "expected non-null body source";
 }
 
 /** The token for the second attempt; `undefined` = the 401 is the answer. */
@@ -130,7 +157,7 @@ async function renew(
 function redirectLocation(call: Call, response: Response): string | null {
   if (call.redirect !== "follow") return null;
   if (response.type === "opaqueredirect") {
-    throw new ConduitError("redirect_refused", "A redirect, and the browser does not tell where to");
+    throw new ConduitError("redirect_refused", "The browser hides its target");
   }
   return /^30[12378]$/.test(String(response.status)) ? response.headers.get("Location") : null;
 }
@@ -139,21 +166,19 @@ function redirectLocation(call: Call, response: Response): string | null {
 function followRedirect(target: Target, call: Call, status: number, location: string): void {
   const { href, origin } = new URL(location, call.url);
   if (!target.allows(href)) {
-    throw new ConduitError("origin_not_allowed", `Redirect to ${origin}, outside the allowed prefixes`);
+    throw new ConduitError("origin_not_allowed", `Redirect to ${origin}`);
   }
   call.url = href;
-  const method = call.method.toUpperCase();
+  const method = call.init.method.toUpperCase();
   const becomesGet = status === 303 ? method !== "GET" && method !== "HEAD" : status < 303 && method === "POST";
   if (becomesGet) {
     call.body.release();
-    call.body = noBody();
-    call.method = "GET";
-    for (const name of ["encoding", "language", "location", "type", "length"]) call.headers.delete(`Content-${name}`);
+    call.body = noBody;
+    call.init.method = "GET";
+    for (const name of [...call.headers.keys()]) if (name.startsWith("content-")) call.headers.delete(name);
   } else {
     call.body = call.body.detach();
   }
-  call.rest.method = call.method;
-  call.rest.signal = call.signal ?? null;
 }
 
 /** Frees the connection of an answer nobody reads. React Native has no `body`. */

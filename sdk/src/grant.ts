@@ -32,9 +32,19 @@ export interface RefreshContext {
 
 /**
  * Where tokens come from: your back end, your identity provider's SDK, a refresh endpoint.
- * `null` = signed out. Throw for anything that may pass (network, 429, 5xx): that never ends a session.
+ * `null` = signed out. Throw for anything that may pass (network, 429, 5xx): that never ends a session. An error with a number
+ * `retryAfterMs` (at most 5 minutes count) holds off further calls for so long; those in between get it as their cause.
  */
 export type GetToken = (context: RefreshContext) => Grant | null | Promise<Grant | null>;
+
+/** A source of tokens that keeps sessions beyond this client, as `createSession` of `/session` makes it. */
+export interface TokenSource<Tokens> {
+  readonly getToken: GetToken;
+  /** Told once which tokens it feeds, so that it can replace or drop them when the session changes elsewhere. Answers the function that ends it. */
+  attach?(tokens: Tokens): () => void;
+  /** Ends the session for good; called by `signOut()` after the token was dropped here. */
+  signOut?(): Promise<void>;
+}
 
 /** Each event of a client with what its listeners get. */
 export interface ConduitEvents {
@@ -64,13 +74,17 @@ export interface ParsedGrant {
 /** Reads a grant. Throws `TypeError` when it holds no token a header may carry; its message never holds the value. */
 export function parseGrant(grant: Grant): ParsedGrant {
   const fields = typeof grant === "string" ? { token: grant } : (grant ?? {});
-  // Number(): some servers send "3600".
-  const seconds = Number(fields.expiresIn ?? fields.expires_in ?? Number.NaN);
   return {
     token: headerSafe(fields.token ?? fields.accessToken ?? fields.access_token, "token"),
     refreshToken: fields.refreshToken ?? fields.refresh_token,
-    expiresInSeconds: Number.isFinite(seconds) ? seconds : undefined,
+    // Number(): some servers send "3600".
+    expiresInSeconds: finiteOf(Number(fields.expiresIn ?? fields.expires_in ?? Number.NaN)),
   };
+}
+
+/** The value, if it is a number and not infinite. */
+export function finiteOf(value: unknown): number | undefined {
+  return Number.isFinite(value) ? (value as number) : undefined;
 }
 
 /**
@@ -79,5 +93,5 @@ export function parseGrant(grant: Grant): ParsedGrant {
  */
 export function headerSafe(value: unknown, name: string): string {
   if (typeof value === "string" && /^[\x21-\x7e]+$/.test(value)) return value;
-  throw new TypeError(`${name} must be a non-empty string of visible ASCII`);
+  throw new TypeError(`${name} must be visible ASCII`);
 }

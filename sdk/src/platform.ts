@@ -8,22 +8,23 @@ export interface Platform {
   monotonic(): number;
   /** At least 0, below 1: spreads retries. */
   random(): number;
-  /** An unguessable id for one rotation of a refresh token. Default: `crypto.randomUUID()`; without it, from `Math.random`. */
+  /** An unguessable id for one rotation of a refresh token. Default: `crypto.randomUUID()`; without it (React Native, plain http), from `Math.random`. */
   randomId(): string;
   /**
    * Calls back after `delayMs`, at most 2^31 - 1 (longer delays fire at once in every engine). Answers the function that cancels it.
    * Without `keepAlive` the timer does not keep a process running.
    */
   setTimer(delayMs: number, callback: () => void, keepAlive?: boolean): () => void;
-  /** Calls back when the page is shown again or the network returns. Answers the function that stops it. Absent outside documents. */
+  /** Calls back when the page is shown or focused again, or the network returns. Answers the function that stops it. Absent outside documents. */
   onResume?(callback: () => void): () => void;
 }
 
 interface Globals {
   readonly crypto?: { readonly randomUUID?: () => string };
-  readonly document?: EventTarget & { readonly visibilityState?: string };
+  readonly document?: { readonly visibilityState?: string };
+  addEventListener?(type: string, listener: () => void): void;
+  removeEventListener?(type: string, listener: () => void): void;
   readonly performance?: { now(): number };
-  readonly Deno?: { unrefTimer?(timer: unknown): void };
 }
 const globals = globalThis as Globals;
 
@@ -31,31 +32,26 @@ const globals = globalThis as Globals;
 export const defaultPlatform: Platform = {
   fetch: (input, init) => globalThis.fetch(input, init),
   now: () => Date.now(),
-  monotonic: () => (globals.performance ? globals.performance.now() : Date.now()),
+  monotonic: () => (globals.performance ?? Date).now(),
   random: () => Math.random(),
-  randomId: () => globals.crypto?.randomUUID?.() ?? `${Math.random()}${Math.random()}`.replace(/0\./g, ""),
+  randomId: () => globals.crypto?.randomUUID?.() ?? `${Math.random()}${Math.random()}`,
   setTimer(delayMs, callback, keepAlive) {
     const timer = setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1));
-    if (!keepAlive) unref(timer);
+    // A number in browsers, where nothing needs to be let go.
+    if (!keepAlive) (timer as { unref?(): unknown }).unref?.();
     return () => clearTimeout(timer);
   },
   ...(globals.document && { onResume: onDocumentResume }),
 };
 
-function unref(timer: { unref?(): unknown } | number): void {
-  if (typeof timer === "object") timer.unref?.();
-  else globals.Deno?.unrefTimer?.(timer);
-}
-
 function onDocumentResume(callback: () => void): () => void {
-  const { document } = globals;
   const whenVisible = () => {
-    if (document?.visibilityState !== "hidden") callback();
+    if (globals.document?.visibilityState !== "hidden") callback();
   };
-  document?.addEventListener("visibilitychange", whenVisible);
-  globalThis.addEventListener?.("online", callback);
+  // `visibilitychange` bubbles to the window. `pageshow`: back from the back/forward cache. `focus`: a window that was never hidden.
+  const types = ["visibilitychange", "pageshow", "focus", "online"];
+  for (const type of types) globals.addEventListener?.(type, whenVisible);
   return () => {
-    document?.removeEventListener("visibilitychange", whenVisible);
-    globalThis.removeEventListener?.("online", callback);
+    for (const type of types) globals.removeEventListener?.(type, whenVisible);
   };
 }

@@ -1,4 +1,4 @@
-import { abortReason } from "./abort.ts";
+import { within } from "./abort.ts";
 import { ConduitError } from "./errors.ts";
 import type { Platform } from "./platform.ts";
 
@@ -19,7 +19,7 @@ export interface Flight<T> {
  * At most one call at a time, for a limited time. The limit is the point: on edge workers a promise begun by a request that has ended
  * never settles, and a slot without a limit would make every later caller wait for it for ever.
  */
-export interface RefreshSlot<T> {
+export interface RefreshSlot<T extends object> {
   /** The flight under way. One older than the limit is given up first. */
   current(): Flight<T> | undefined;
   /** Starts a flight in the empty slot. */
@@ -29,9 +29,9 @@ export interface RefreshSlot<T> {
 }
 
 /** Makes an empty slot. `timeoutMs` bounds each flight, and each wait for it. */
-export function createRefreshSlot<T>(platform: Platform, timeoutMs: number): RefreshSlot<T> {
+export function createRefreshSlot<T extends object>(platform: Platform, timeoutMs: number): RefreshSlot<T> {
   let current: Flight<T> | undefined;
-  const timeout = () => new ConduitError("refresh_timeout", `getToken did not answer within ${timeoutMs} ms`);
+  const timeout = () => new ConduitError("refresh_timeout", "getToken timed out");
   const leftMs = (flight: Flight<T>) => flight.startedAtMs + timeoutMs - platform.monotonic();
 
   return {
@@ -50,28 +50,11 @@ export function createRefreshSlot<T>(platform: Platform, timeoutMs: number): Ref
       return flight;
     },
     wait(flight, signal) {
-      if (signal?.aborted) return Promise.reject(abortReason(signal));
       flight.waiters++;
-      return new Promise<T>((resolve, reject) => {
-        const leave = () => {
-          cancelTimer();
-          signal?.removeEventListener("abort", onAbort);
-        };
-        const onAbort = () => {
-          leave();
-          reject(signal && abortReason(signal));
-        };
-        // The waiter's own timer, because the flight's may belong to a request that is gone; it keeps a process alive, for someone waits.
-        const cancelTimer = platform.setTimer(
-          Math.max(leftMs(flight), 0),
-          () => {
-            leave();
-            reject(timeout());
-          },
-          true,
-        );
-        signal?.addEventListener("abort", onAbort);
-        flight.promise.finally(leave).then(resolve, reject);
+      // The waiter's own timer, because the flight's may belong to a request that is gone.
+      return within(platform, flight.promise, leftMs(flight), signal).then((value) => {
+        if (value === undefined) throw timeout();
+        return value;
       });
     },
   };
@@ -79,28 +62,18 @@ export function createRefreshSlot<T>(platform: Platform, timeoutMs: number): Ref
 
 function createFlight<T>(startedAtMs: number, close: () => void): Flight<T> {
   const controller = new AbortController();
-  let settle: { resolve(value: T): void; reject(error: unknown): void } | undefined;
+  const end =
+    <V>(settle: (value: V) => void) =>
+    (value: V) => {
+      close();
+      controller.abort();
+      settle(value);
+    };
+  const flight = { startedAtMs, waiters: 0, signal: controller.signal } as Flight<T>;
   const promise = new Promise<T>((resolve, reject) => {
-    settle = { resolve, reject };
+    Object.assign(flight, { resolve: end<T>(resolve), reject: end(reject) });
   });
   // A flight nobody waits for may fail without being an unhandled rejection.
   promise.catch(() => {});
-  const end = () => {
-    close();
-    controller.abort();
-  };
-  return {
-    promise,
-    startedAtMs,
-    waiters: 0,
-    signal: controller.signal,
-    resolve(value) {
-      end();
-      settle?.resolve(value);
-    },
-    reject(error) {
-      end();
-      settle?.reject(error);
-    },
-  };
+  return Object.assign(flight, { promise });
 }

@@ -16,22 +16,19 @@ export interface Target {
  */
 export function parseTarget(url: string | URL, allowedOrigins: readonly string[] = []): Target {
   const base = parsePrefix(url, "url");
-  const ownPrefix = [`${base}/`];
-  const prefixes = [...ownPrefix, ...allowedOrigins.map((origin) => `${parsePrefix(origin, "allowedOrigins")}/`)];
-  const within = (href: string, some: readonly string[]) => some.some((prefix) => href.startsWith(prefix));
+  const prefixes = [base, ...allowedOrigins.map((origin) => parsePrefix(origin, "allowedOrigins"))];
+  const allows = (href: string, among = prefixes) => among.some((prefix) => href.startsWith(`${prefix}/`));
   return {
     url: base,
-    allows: (href) => within(href, prefixes),
+    allows: (href) => allows(href),
     resolve(input) {
       const text = String(input);
       const isPath = text.startsWith("/");
-      if (!isPath && !/^[a-z][a-z0-9+.-]*:/i.test(text)) {
-        throw new TypeError("Not a path that begins with '/', an absolute URL or a Request");
-      }
-      // Compared after parsing: parsers resolve `/../other-link` and its encoded spellings before anything is sent.
+      // Neither a path nor an absolute URL is a TypeError here. Compared after parsing: parsers resolve `/../other-link` and its encoded
+      // spellings before anything is sent.
       const { href } = new URL(isPath ? base + text : text);
-      if (within(href, isPath ? ownPrefix : prefixes)) return href;
-      throw new ConduitError("origin_not_allowed", `Not below ${base}/ or an allowed origin; nothing was sent`);
+      if (allows(href, isPath ? [base] : prefixes)) return href;
+      throw new ConduitError("origin_not_allowed", `Not below ${base}/`);
     },
   };
 }
@@ -40,7 +37,7 @@ export function parseTarget(url: string | URL, allowedOrigins: readonly string[]
 function parsePrefix(url: string | URL, name: string): string {
   const { href } = new URL(url);
   const parts = /^(https?):\/\/([^/?#@]+?)(?::\d+)?(\/[^?#]*)$/.exec(href);
-  if (!parts) throw new TypeError(`${name} must be an http(s) URL without user, query and fragment`);
+  if (!parts) throw new TypeError(`${name} must be an http(s) URL, no user, query or fragment`);
   if (parts[1] === "http" && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(parts[2] ?? "")) {
     throw new ConduitError("origin_not_allowed", `${name} must be https, except on loopback`);
   }
