@@ -9,7 +9,11 @@ import {
   type Interceptor,
   type MethodImplSpec,
 } from "@connectrpc/connect";
-import { createAsyncIterable, transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import {
+  createAsyncIterable,
+  invokeUnaryImplementation,
+  transformInvokeImplementation,
+} from "@connectrpc/connect/protocol";
 import {
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -131,14 +135,14 @@ async function run(
   send: Send,
 ): Promise<Outcome> {
   const clientGone = new AbortController();
-  call.once("cancelled", () => clientGone.abort(new ConnectError("the client went away", Code.Canceled)));
+  const onCancelled = (): void => clientGone.abort(new ConnectError("the client went away", Code.Canceled));
+  call.once("cancelled", onCancelled);
   const context = contextOf(spec.method, call, options, clientGone.signal);
   try {
     await options.gate?.(context);
     const request = await decode(spec.method, call.request, context.requestHeader, options.authenticate);
-    const invoke = transformInvokeImplementation(spec, context, [...options.interceptors]);
     let isHeaderSent = false;
-    for await (const message of invoke(createAsyncIterable([request]))) {
+    for await (const message of await answersOf(spec, context, request, [...options.interceptors])) {
       context.signal.throwIfAborted();
       if (!isHeaderSent) call.sendMetadata(toMetadata(context.responseHeader));
       isHeaderSent = true;
@@ -149,8 +153,24 @@ async function run(
   } catch (cause) {
     return { error: toStatus(errorOf(cause, context.signal), context.responseTrailer) };
   } finally {
-    context.abort();
+    // grpc-js calls every ended call cancelled too.
+    call.removeListener("cancelled", onCancelled);
+    context.abort(CALL_ENDED);
   }
+}
+
+/** What stops listeners that outlive their call; made once, since an error costs its stack. */
+const CALL_ENDED = new ConnectError("the call has ended", Code.Canceled);
+
+/** The iterables in which connect hands over messages cost a unary call as much as the rest of it. */
+async function answersOf(
+  spec: MethodImplSpec,
+  context: HandlerContext,
+  request: Message,
+  interceptors: Interceptor[],
+): Promise<readonly Message[] | AsyncIterable<Message>> {
+  if (spec.kind === "unary") return [await invokeUnaryImplementation(spec, context, request, interceptors)];
+  return transformInvokeImplementation(spec, context, interceptors)(createAsyncIterable([request]));
 }
 
 function contextOf(
@@ -158,7 +178,7 @@ function contextOf(
   call: Unary | Stream,
   { clock, peerValues, clientAddress = peerItself }: GrpcMountOptions,
   requestSignal: AbortSignal,
-): HandlerContext & { abort(): void } {
+): HandlerContext & { abort(reason?: unknown): void } {
   const deadlineMs = Number(call.getDeadline());
   return createHandlerContext({
     service: method.parent,
