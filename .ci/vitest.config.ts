@@ -10,6 +10,9 @@ const FOLDERS = { sdk: 10_000, e2e: 60_000, runtimes: 60_000, browser: 60_000, i
 const CONDITION = "conduit-source";
 const conditions = [CONDITION, "module", "node", "development|production"];
 
+/** Native modules run on phones only. */
+const FAKE_PHONE = fileURLToPath(new URL("../test/sdk/adapters/fake-phone.ts", import.meta.url));
+
 /** Patterns by commas: what a step of run-all.mjs leaves out. */
 const leftOut = (process.env.CONDUIT_TEST_EXCLUDE ?? "").split(",").filter((pattern) => pattern !== "");
 
@@ -20,7 +23,7 @@ const projectOf = (name: string, testTimeout: number, include: string[], exclude
 
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
-  resolve: { conditions },
+  resolve: { conditions, alias: { "expo-secure-store": FAKE_PHONE, "react-native": FAKE_PHONE } },
   ssr: { resolve: { conditions } },
   test: {
     pool: "forks",

@@ -101,6 +101,13 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
   ],
   ["sdk/src", [], "zero dependencies, no protobuf, no Node: it runs everywhere"],
   ["sdk/src/server", ["sdk/src"], "no dependencies: WebCrypto signs and verifies"],
+  [
+    "sdk/src/adapters/connect.ts",
+    ["sdk/src", "@connectrpc/connect"],
+    "an adapter knows its peer alone, and this one its types",
+  ],
+  ["sdk/src/adapters/react.ts", ["sdk/src", "react"], "an adapter knows its peer alone"],
+  ["sdk/src/adapters/expo.ts", ["sdk/src", "expo-secure-store", "react-native"], "an adapter knows its peer alone"],
 ];
 
 /** What may be imported from few places only. */
@@ -108,6 +115,7 @@ const IMPORTED_ONLY_BY: readonly (readonly [target: string, by: readonly string[
   [`${SERVER}/run`, [`${SERVER}/main.ts`], "the one place where the planes meet"],
   [`${SERVER}/wire`, at("control", "config-log", "proxy/config", "run"), "messages stay at the edges"],
   ["sdk/src/server", at("cli", "run"), "the core stays small; run signs the demo user's tokens"],
+  ["sdk/src/adapters", ["server/dashboard"], "the core stays small, and each peer optional"],
   [`${SERVER}/settings.ts`, at("main.ts", "run", "cli"), "settings are passed on as values"],
 ];
 
@@ -153,6 +161,7 @@ const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["control/signing-keys.ts", "a new private key is sealed for the database"],
   ["control/tokens/mint.ts", "a session's first refresh token is shown once"],
   ["control/tokens/refresh.ts", "a session's next refresh token is shown"],
+  ["jwt/assertion.ts", "the private key that signs assertions at a proxy"],
   ["jwt/signing-key.ts", "the private key that signs, or is imported"],
   ["jwt/trust.ts", "the HMAC key that verifies"],
   ["proxy/config/control-client.ts", "the proxy's credential goes into its calls"],
@@ -213,6 +222,7 @@ const QUESTIONS: readonly (readonly [question: string, path: string, symbol: str
   ["How does one implementation serve gRPC and Connect?", `${SERVER}/listen/grpc-mount.ts`, "mountOnGrpc"],
   ["How does a message become a link?", `${SERVER}/wire/link.ts`, "linkFromProto"],
   ["Where does the hidden key get into a request?", `${SERVER}/proxy/hidden-credential.ts`, "HiddenCredential"],
+  ["What does the upstream learn in X-Conduit-Assertion?", `${SERVER}/jwt/assertion.ts`, "AssertionContent"],
   ["Which environment variables are there?", `${SERVER}/settings.ts`, "readEnvironment"],
   ["Where does the time come from?", `${SERVER}/clock.ts`, "systemClock"],
   ["When does the SDK refresh a token?", "sdk/src/expiry.ts", "marginMs"],
@@ -256,6 +266,8 @@ function forbiddenImports(file: SourceFile): string[] {
 function siblingOf(path: string): string | undefined {
   const inControl = /^server\/src\/control\/(?<name>[^/]+)\//.exec(path)?.groups?.name;
   if (inControl !== undefined) return `control/${inControl}`;
+  const adapter = /^sdk\/src\/adapters\/(?<name>[^/.]+)/.exec(path)?.groups?.name;
+  if (adapter !== undefined) return `adapters/${adapter}`;
   const inProxy = /^server\/src\/proxy\/(?<name>[^/.]+)/.exec(path)?.groups?.name;
   return inProxy !== undefined && STAGES.includes(inProxy) ? `proxy/${inProxy}` : undefined;
 }
@@ -286,8 +298,8 @@ describe("imports", () => {
     expect(knownFiles.flatMap(forbiddenImports)).toEqual([]);
   });
 
-  test("no stage knows another stage, no service another service", () => {
-    expect(serverFiles.flatMap(siblingImports)).toEqual([]);
+  test("no stage knows another stage, no service another service, no adapter another adapter", () => {
+    expect([...serverFiles, ...sdkFiles].flatMap(siblingImports)).toEqual([]);
   });
 
   test.each(IMPORTED_ONLY_BY)("%s is imported only by %j: %s", (target, by) => {

@@ -4,7 +4,11 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { ROOT, readSourceFiles, type SourceFile } from "./support/source-file.ts";
 
-const ENTRY_POINTS = [/^sdk\/src\/index\.ts$/, /^sdk\/src\/[^/]+\/index\.ts$/];
+const ENTRY_POINTS = [
+  /^sdk\/src\/index\.ts$/,
+  /^sdk\/src\/[^/]+\/index\.ts$/,
+  /^sdk\/src\/adapters\/[^/]+\/index\.ts$/,
+];
 const FORBIDDEN_WORDS = ["util", "utils", "helper", "helpers", "common", "misc", "manager"];
 /** `TokenManager` is the name the contract gives it. */
 const ALLOWED_NAMES = ["token-manager"];
@@ -64,7 +68,7 @@ describe("files", () => {
   test("names are kebab-case and say what is inside", () => {
     const isGood = (path: string) =>
       path.split("/").every((part) => {
-        const name = part.replace(/^\./, "").replace(/(\.full)?(\.test|\.config)?\.(ts|tsx|mjs|json)$/, "");
+        const name = part.replace(/^\./, "").replace(/(\.full)?(\.test|\.config|\.d)?\.(ts|tsx|mjs|json)$/, "");
         const isSpeaking =
           ALLOWED_NAMES.includes(name) || !name.split("-").some((word) => FORBIDDEN_WORDS.includes(word));
         return /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) && isSpeaking;

@@ -18,6 +18,8 @@ export interface FakeLink {
   stranger: HttpServer;
   refused: Set<string>;
   refusal: string;
+  /** Requests for this path are judged only then. */
+  late: { readonly path: string; readonly until: Promise<void> } | undefined;
   answer: (request: RecordedRequest) => Answer;
   /** A client of the link `link`, whose source answers t1, t2, … */
   open(options?: Partial<ConduitOptions>): OpenedConduit;
@@ -42,11 +44,14 @@ export function useFakeLink(): FakeLink {
   beforeEach(async () => {
     link.refused = new Set();
     link.refusal = "token_expired";
+    link.late = undefined;
     link.answer = ({ body }) => ({ body: body.toString("latin1") });
     link.stranger = await startHttpServer();
-    link.proxy = await startHttpServer((request) => {
+    link.proxy = await startHttpServer(async (request) => {
       const [authorization = ""] = request.header("authorization");
-      if (!link.refused.has(authorization.replace("Bearer ", ""))) return link.answer(request);
+      const isRefused = link.refused.has(authorization.replace("Bearer ", ""));
+      if (request.target === link.late?.path) await link.late.until;
+      if (!isRefused) return link.answer(request);
       return { status: 401, headers: { "X-Conduit-Error": link.refusal }, body: { code: link.refusal } };
     });
   });
