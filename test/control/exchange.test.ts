@@ -86,7 +86,7 @@ describe("a token of an issuer that the link trusts", () => {
     expect(decodeJwt(answer.accessToken)).toEqual({
       ...{ iss, sub: "user-1", aud: [shared], client_id: "back-end", jti: answer.tokenId, iat: nowS() },
       ...{ exp: nowS() + 900, scope: "read write", roles: ["admin"], email: "a@b.example", tenant: { id: 7 } },
-      act: { sub: "back-end" },
+      ...{ act: { sub: "back-end" }, conduit_source: { issuer: `${parent}/issuers/shared`, iat: nowS() } },
     });
   });
 
@@ -100,7 +100,11 @@ describe("a token of an issuer that the link trusts", () => {
   it("leaves the issuer's fetched keys in memory, until the issuer is deleted", async () => {
     const issuers = plane.client(IssuerService);
     const keys = { case: "jwksUrl", value: JWKS_URL } as const;
-    const { issuer } = await issuers.createIssuer({ parent, issuerId: "brief", issuer: { iss: "https://brief", keys } });
+    const { issuer } = await issuers.createIssuer({
+      parent,
+      issuerId: "brief",
+      issuer: { iss: "https://brief", keys },
+    });
     const link = { ...PLAIN_LINK, issuers: [`${parent}/issuers/brief`], audiences: ["api"] };
     await plane.client(LinkService).createLink({ parent, linkId: "brief-link", link });
     const brief = { links: [`${parent}/links/brief-link`] };

@@ -43,6 +43,8 @@ const isRevoked = (index: RevocationIndex, it: TestToken, nowMs = NOW_MS) =>
 const ROWS: readonly (readonly [target: RevocationTarget, untouched: Partial<TestToken>])[] = [
   [{ kind: "token", project: "p", id: "j1" }, { jti: "j2" }],
   [{ kind: "session", project: "p", id: "s1" }, { sid: "s2" }],
+  [{ kind: "session", project: "p", id: "s1", issuer: "projects/p/issuers/i" }, { issuer: "projects/p/issuers/j" }],
+  [{ kind: "session", project: "p", id: "s1", issuer: "projects/p/issuers/i" }, { sid: "s2" }],
   [{ kind: "key", issuer: "projects/p/issuers/i", kid: "k1" }, { kid: "k2" }],
   [{ kind: "subject", project: "p", issuer: "", subject: "42", issuedBeforeMs: NOW_MS }, { sub: "43" }],
   [

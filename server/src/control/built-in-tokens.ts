@@ -4,6 +4,7 @@ import { type VerifiedToken, verifyToken } from "../jwt/verify.ts";
 import type { Claims } from "../model/claims.ts";
 import { BUILT_IN_ISSUER_ID } from "../model/project.ts";
 import { keysOfToken } from "../model/revocation.ts";
+import { readTokenSource } from "../model/token-source.ts";
 import { getIssuer } from "../store/issuers.ts";
 import type { Deps } from "./deps.ts";
 import { issuerOf } from "./issuer-row.ts";
@@ -38,12 +39,23 @@ async function isRevokedEverywhere(
 ): Promise<boolean> {
   const links = [claims.aud].flat().filter((link) => typeof link === "string");
   const token = { project, issuer: trusted.issuer.name, kid, ...textClaims(claims) };
-  const keys = links.map((link) => keysOfToken({ ...token, link }));
+  const source = readTokenSource(claims);
+  const ways = links.map((link) => ({
+    own: keysOfToken({ ...token, link }),
+    source: source === undefined ? NO_KEYS : keysOfToken({ ...NO_IDS, ...source, project, link, sub: token.sub }),
+  }));
   const nowMs = clock.now();
-  const all = new Uint8Array(Buffer.concat(keys));
+  const all = new Uint8Array(Buffer.concat(ways.flatMap((way) => [way.own, way.source])));
   const revocations = await store.read((reader) => storedRevocations(reader, all, nowMs));
-  return keys.every((own) => revocations.isRevoked(() => own, Number(claims.iat), nowMs));
+  return ways.every(
+    (way) =>
+      revocations.isRevoked(() => way.own, Number(claims.iat), nowMs) ||
+      revocations.isRevoked(() => way.source, source?.iat, nowMs),
+  );
 }
+
+const NO_KEYS = new Uint8Array(0);
+const NO_IDS = { kid: undefined, jti: undefined, sid: undefined } as const;
 
 /** Ours are always texts: we signed them. */
 const textClaims = ({ jti, sid, sub }: Claims) => ({ jti: textOf(jti), sid: textOf(sid), sub: textOf(sub) });

@@ -35,6 +35,12 @@ export async function compileStoredLink(deps: Deps, project: string, id: string)
   return compileLink({ link, linkTokens, issuers });
 }
 
+/** An issuer as the proxies compile it; undefined = there is none. @throws ConduitError `field_invalid` as above */
+export async function compileStoredIssuer(deps: Deps, project: string, id: string): Promise<TrustedIssuer | undefined> {
+  const [parts] = await deps.store.read((reader) => readIssuer(deps, reader, project, id));
+  return parts && trustIssuer({ ...parts, jwksSources: deps.jwksSources });
+}
+
 type IssuerWithKeys = Omit<Parameters<typeof trustIssuer>[0], "jwksSources">;
 
 /** The issuer with what verifies its tokens; none if there is no such issuer. */

@@ -132,13 +132,7 @@ export function createControl(options: ControlOptions): Control {
     peerValues: (address) => createContextValues().set(clientAddressKey, canonicalAddress(address) ?? ""),
     authenticate: (header) => requireAnyCredential(unwatched, header),
     jwksRoute: createJwksRoute(store, clock),
-    oauthRoutes: createOAuthRoutes({
-      store,
-      api: inProcessTransport(services, interceptors),
-      authenticator,
-      log,
-      random,
-    }),
+    oauthRoutes: createOAuthRoutes({ deps, api: inProcessTransport(services, interceptors), authenticator }),
     transportAs: (principal) => inProcess(services, createInterceptors(trustedAuthenticator(principal), log, random)),
     async flush() {
       await statuses.flush();

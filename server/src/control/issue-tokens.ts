@@ -3,6 +3,7 @@ import type { SigningKey } from "../jwt/signing-key.ts";
 import type { Claims } from "../model/claims.ts";
 import { type FieldViolation, invalidFields } from "../model/errors.ts";
 import { idOf, projectName, projectOf } from "../model/resource-name.ts";
+import type { TokenSource } from "../model/token-source.ts";
 import { recordAudit } from "../store/audit.ts";
 import type { Reader, Tx } from "../store/database.ts";
 import { getLink, type LinkRow } from "../store/links.ts";
@@ -40,6 +41,8 @@ export interface WantedToken {
   readonly session?: string;
   /** `act` (RFC 8693 4.1): who acts for the subject. */
   readonly actor?: Claims;
+  /** Which token it is exchanged for: what withdraws that one withdraws it too. */
+  readonly source?: TokenSource;
   /** Path of the request that wants it among several, as `requests[3].`; default "". */
   readonly field?: string;
 }

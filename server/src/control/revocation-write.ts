@@ -60,7 +60,7 @@ export async function defaultExpiryMs(
   nowMs: number,
 ): Promise<number> {
   const builtIn = issuerName(project, BUILT_IN_ISSUER_ID);
-  const named = "issuer" in target ? target.issuer : "";
+  const named = ("issuer" in target ? target.issuer : undefined) ?? "";
   // Two are as good as all: whether there is another than the built-in one.
   const others = named === "" ? await listIssuers(reader, project, "", 2) : [];
   const isOurs = named === "" ? others.every(({ id }) => id === BUILT_IN_ISSUER_ID) : named === builtIn;

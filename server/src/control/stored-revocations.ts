@@ -23,5 +23,7 @@ export async function storedRevocations(reader: Reader, keys: Uint8Array, nowMs:
 /** What may withdraw a user's token, for verdicts given outside the proxies. */
 export const revocationsOfUser =
   ({ store, clock }: Deps) =>
-  ({ revocationKeys }: User): Promise<RevocationIndex> =>
-    store.read((reader) => storedRevocations(reader, revocationKeys(), clock.now()));
+  ({ revocationKeys, source }: User): Promise<RevocationIndex> => {
+    const keys = source === undefined ? revocationKeys() : new Uint8Array([...revocationKeys(), ...source.keys()]);
+    return store.read((reader) => storedRevocations(reader, keys, clock.now()));
+  };

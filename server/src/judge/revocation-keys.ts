@@ -1,6 +1,9 @@
 import type { Claims } from "../model/claims.ts";
+import type { Issuer } from "../model/issuer.ts";
 import { keysOfToken } from "../model/revocation.ts";
+import { readTokenSource } from "../model/token-source.ts";
 import type { JudgedLink } from "./judged-link.ts";
+import type { SourceRevocation } from "./user.ts";
 
 /**
  * By what a user's token may have been withdrawn. Hashed when first asked for and then remembered with the user: requests
@@ -20,6 +23,17 @@ export function revocationKeysOf(
     });
     return keys;
   };
+}
+
+/**
+ * By what the token may have been withdrawn that a user's token was exchanged for; undefined = it was for none. Only the
+ * project's own issuer is asked: of others the claim says nothing.
+ */
+export function sourceRevocationOf(link: JudgedLink, issuer: Issuer, claims: Claims): SourceRevocation | undefined {
+  const source = issuer.keys.kind === "built_in" ? readTokenSource(claims) : undefined;
+  if (source === undefined) return undefined;
+  const { kid, iat, ...ids } = source;
+  return { keys: revocationKeysOf(link, source.issuer, kid, { sub: claims.sub, ...ids }), iat };
 }
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

@@ -18,8 +18,13 @@ export function judgeRevocation<R extends Routed & WithUser>(
   return { ...routed, notRevokedAtMs: nowMs };
 }
 
-/** Whether a revocation applies to a user; live answers ask again. */
-export function isRevoked({ claims, revocationKeys }: User, revocations: RevocationIndex, nowMs: number): boolean {
+/** Whether a revocation applies to a user, or to the token the user's was exchanged for; live answers ask again. */
+export function isRevoked(
+  { claims, revocationKeys, source }: User,
+  revocations: RevocationIndex,
+  nowMs: number,
+): boolean {
   const iat = typeof claims.iat === "number" ? claims.iat : undefined;
-  return revocations.isRevoked(revocationKeys, iat, nowMs);
+  if (revocations.isRevoked(revocationKeys, iat, nowMs)) return true;
+  return source !== undefined && revocations.isRevoked(source.keys, source.iat, nowMs);
 }

@@ -8,7 +8,7 @@ import type { Routed, WithApp, WithUser } from "./judged-request.ts";
 import { queryWithoutToken, readPresentedToken } from "./presented-token.ts";
 import { Refusal, refuseToken } from "./refusal.ts";
 import type { RefusedTokens } from "./refused-tokens.ts";
-import { revocationKeysOf } from "./revocation-keys.ts";
+import { revocationKeysOf, sourceRevocationOf } from "./revocation-keys.ts";
 import type { User } from "./user.ts";
 
 /**
@@ -59,14 +59,19 @@ async function verifyUnseen(link: JudgedLink, text: string, clock: Clock): Promi
   return user;
 }
 
-const userOf = (link: JudgedLink, { claims, trusted, kid, text, validity }: VerifiedToken): User => ({
-  claims,
-  issuer: trusted.issuer,
-  kid,
-  token: text,
-  validUntilMs: validity.untilMs,
-  revocationKeys: revocationKeysOf(link, trusted.issuer.name, kid, claims),
-});
+function userOf(link: JudgedLink, { claims, trusted, kid, text, validity }: VerifiedToken): User {
+  const { issuer } = trusted;
+  const source = sourceRevocationOf(link, issuer, claims);
+  return {
+    claims,
+    issuer,
+    kid,
+    token: text,
+    validUntilMs: validity.untilMs,
+    revocationKeys: revocationKeysOf(link, issuer.name, kid, claims),
+    ...(source !== undefined && { source }),
+  };
+}
 
 function requiredClaimRefusal({ requiredClaims }: JudgedLink, claims: Claims): Refusal | undefined {
   for (const condition of requiredClaims) {

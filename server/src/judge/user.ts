@@ -12,4 +12,13 @@ export interface User {
   readonly validUntilMs: number;
   /** `keysOfToken`: by what it may have been withdrawn. */
   readonly revocationKeys: () => Uint8Array;
+  /** The same of the token that this one was exchanged for; undefined = it was for none. */
+  readonly source?: SourceRevocation;
+}
+
+/** By what the token before an exchange may have been withdrawn. */
+export interface SourceRevocation {
+  readonly keys: () => Uint8Array;
+  /** When that one was issued: seconds since the epoch; undefined = it did not say. */
+  readonly iat: number | undefined;
 }

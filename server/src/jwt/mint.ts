@@ -1,11 +1,12 @@
 import { type JWTPayload, SignJWT } from "jose";
 import type { Claims } from "../model/claims.ts";
+import { TOKEN_SOURCE_CLAIM, type TokenSource } from "../model/token-source.ts";
 import type { SigningKey } from "./signing-key.ts";
 
-/** Claims that callers may not set: RFC 9068's own, and those that would make the token an ID token. */
+/** Claims that callers may not set: RFC 9068's own, what revocation looks at, and those that would make the token an ID token. */
 export const RESERVED_CLAIMS: readonly string[] = [
   ...["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "scope", "roles"],
-  ...["nonce", "at_hash", "c_hash", "token_use", "cnf", "act"],
+  ...["nonce", "at_hash", "c_hash", "token_use", "cnf", "act", TOKEN_SOURCE_CLAIM],
 ];
 
 /** What an access token says (RFC 9068 2.2). Times are milliseconds since the epoch, cut to whole seconds in the token. */
@@ -27,6 +28,8 @@ export interface AccessTokenContent {
   readonly session?: string;
   /** `act` (RFC 8693 4.1): who acts for the subject, and for whom that one acts. */
   readonly actor?: Claims;
+  /** Which token it was exchanged for. */
+  readonly source?: TokenSource;
   /** Further claims; `RESERVED_CLAIMS` among them throw `TypeError`. */
   readonly claims: Claims;
 }
@@ -56,6 +59,7 @@ export async function mintAccessToken(key: SigningKey, content: AccessTokenConte
     ...(content.roles.length > 0 && { roles: [...content.roles] }),
     ...(content.session !== undefined && { sid: content.session }),
     ...(content.actor !== undefined && { act: content.actor }),
+    ...(content.source !== undefined && { [TOKEN_SOURCE_CLAIM]: content.source }),
   };
   const header = { alg: key.algorithm, typ: "at+jwt", kid: key.kid };
   return { token: await new SignJWT(payload).setProtectedHeader(header).sign(key.key), expireTimeMs: exp * 1000 };

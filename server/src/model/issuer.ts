@@ -24,6 +24,8 @@ export interface Issuer {
   readonly audienceClaim?: string;
   /** Claims of a token that is exchanged for one of the project's: name → path in this issuer's; undefined = all. */
   readonly exchangeClaims?: Readonly<Record<string, string>>;
+  /** Our client ids there: `aud` of its log-out tokens; undefined = it sends none. */
+  readonly logoutClientIds?: readonly string[];
   /** Lets the addresses of fetched keys be loopback, private and link-local ones. */
   readonly allowPrivate: boolean;
   /** Authorities (PEM) for the TLS of hosts with keys, instead of the system's. */

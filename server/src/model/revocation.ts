@@ -4,8 +4,8 @@ import { hash } from "node:crypto";
 export type RevocationTarget =
   /** One token, by `jti`. */
   | { readonly kind: "token"; readonly project: string; readonly id: string }
-  /** All tokens of one session, by `sid`. */
-  | { readonly kind: "session"; readonly project: string; readonly id: string }
+  /** All tokens of one session, by `sid`. `issuer` undefined = whichever of the project's has such a session. */
+  | { readonly kind: "session"; readonly project: string; readonly id: string; readonly issuer?: string }
   /** A person's tokens issued until then. `issuer` "" = any of the project's. */
   | {
       readonly kind: "subject";
@@ -76,8 +76,11 @@ export const revocationStreamName = (name: string): string => Buffer.from(shortH
 export function keyOfTarget(target: RevocationTarget): Uint8Array {
   switch (target.kind) {
     case "token":
+      return keyOf("token", target.project, target.id);
     case "session":
-      return keyOf(target.kind, target.project, target.id);
+      return target.issuer === undefined
+        ? keyOf("session", target.project, target.id)
+        : keyOf("issuer-session", target.issuer, target.id);
     case "subject":
       return keyOf("subject", target.project, target.issuer, target.subject);
     case "issuer":
@@ -93,7 +96,7 @@ export function keyOfTarget(target: RevocationTarget): Uint8Array {
 export function keysOfToken({ project, link, issuer, kid, jti, sid, sub }: RevocableToken): Uint8Array {
   const keys = [keyOf("issuer", issuer), keyOf("link", link)];
   if (jti !== undefined) keys.push(keyOf("token", project, jti));
-  if (sid !== undefined) keys.push(keyOf("session", project, sid));
+  if (sid !== undefined) keys.push(keyOf("session", project, sid), keyOf("issuer-session", issuer, sid));
   if (sub !== undefined) keys.push(keyOf("subject", project, issuer, sub), keyOf("subject", project, "", sub));
   if (kid !== undefined) keys.push(keyOf("key", issuer, kid));
   return new Uint8Array(Buffer.concat(keys));

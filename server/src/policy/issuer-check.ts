@@ -24,6 +24,7 @@ export function checkIssuer(issuer: Issuer): readonly FieldViolation[] {
       "audience_claim",
       keys.kind === "built_in" && issuer.audienceClaim ? "is fixed for the built-in issuer" : undefined,
     ],
+    ["logout_client_ids", keys.kind === "built_in" && issuer.logoutClientIds ? "is for issuers elsewhere" : undefined],
     ["ca_certificates", issuer.caCertificates && !isFetched(keys) ? "is for keys that are fetched" : undefined],
     // Without an end a stolen token would be good for ever.
     ["max_token_age", (maxAgeWithoutExpMs ?? 1) <= 0 ? "is required with allow_missing_exp" : undefined],

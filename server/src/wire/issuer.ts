@@ -30,7 +30,7 @@ export function issuerFromProto(message: IssuerMessage): Issuer {
   const maxAgeWithoutExpMs = message.allowMissingExp ? (msFromDuration(message.maxTokenAge) ?? 0) : undefined;
   const maxLifetimeMs = msFromDuration(message.maxLifetime);
   const keysRefreshTimeMs = msFromTimestamp(message.keysRefreshTime);
-  const { acceptedTypes, audienceClaim, caCertificates, exchangeClaims } = message;
+  const { acceptedTypes, audienceClaim, caCertificates, exchangeClaims, logoutClientIds } = message;
   const algorithms = message.algorithms.map(algorithmFromProto);
   return {
     name: message.name,
@@ -46,6 +46,7 @@ export function issuerFromProto(message: IssuerMessage): Issuer {
     ...(caCertificates !== "" && { caCertificates }),
     ...(keysRefreshTimeMs !== undefined && { keysRefreshTimeMs }),
     ...(Object.keys(exchangeClaims).length > 0 && { exchangeClaims: sortedByName(exchangeClaims) }),
+    ...(logoutClientIds.length > 0 && { logoutClientIds }),
     // Our own clock signs and our own stream carries the keys: nothing needs leeway.
     expLeewayMs: msFromDuration(message.expLeeway) ?? (keys.kind === "built_in" ? 0 : LEEWAY_DEFAULTS.expLeewayMs),
     clockLeewayMs: msFromDuration(message.clockLeeway) ?? LEEWAY_DEFAULTS.clockLeewayMs,
@@ -73,6 +74,7 @@ export function issuerToProto(issuer: Issuer, meta?: ResourceMeta): IssuerMessag
     audienceClaim: issuer.audienceClaim ?? "",
     caCertificates: issuer.caCertificates ?? "",
     exchangeClaims: { ...issuer.exchangeClaims },
+    logoutClientIds: [...(issuer.logoutClientIds ?? [])],
     allowPrivate: issuer.allowPrivate,
   });
   message.maxLifetime = durationFromMs(issuer.maxLifetimeMs);

@@ -32,6 +32,8 @@ export function revocationTargetFromProto(
       return { kind: "token", project, id: target.value };
     case "sessionId":
       return { kind: "session", project, id: target.value };
+    case "session":
+      return { kind: "session", project, id: target.value.sessionId, issuer: target.value.issuer };
     case "subject": {
       const { subject, issuer, issuedBefore } = target.value;
       return { kind: "subject", project, issuer, subject, issuedBeforeMs: msFromTimestamp(issuedBefore) ?? nowMs };
@@ -63,8 +65,12 @@ function targetToProto(target: RevocationTarget): TargetMessage {
   switch (target.kind) {
     case "token":
       return { case: "tokenId", value: target.id };
-    case "session":
-      return { case: "sessionId", value: target.id };
+    case "session": {
+      const { id: sessionId, issuer } = target;
+      return issuer === undefined
+        ? { case: "sessionId", value: sessionId }
+        : { case: "session", value: { sessionId, issuer } };
+    }
     case "subject": {
       const { subject, issuer } = target;
       return { case: "subject", value: { subject, issuer, ...issuedBeforeOf(target) } };

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/revocation_service.proto.
  */
 export const file_conduit_v1_revocation_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNjb25kdWl0L3YxL3Jldm9jYXRpb25fc2VydmljZS5wcm90bxIKY29uZHVpdC52MSLpBwoKUmV2b2NhdGlvbhIMCgRuYW1lGAEgASgJEioKCHRva2VuX2lkGAIgASgJQha6SBNyERABKP8BMgpeW15ceDAwXSskSAASLAoKc2Vzc2lvbl9pZBgDIAEoCUIWukgTchEQASj/ATIKXlteXHgwMF0rJEgAEjcKB3N1YmplY3QYBCABKAsyJC5jb25kdWl0LnYxLlJldm9jYXRpb24uU3ViamVjdFRhcmdldEgAEjUKBmlzc3VlchgFIAEoCzIjLmNvbmR1aXQudjEuUmV2b2NhdGlvbi5Jc3N1ZXJUYXJnZXRIABIxCgRsaW5rGAYgASgLMiEuY29uZHVpdC52MS5SZXZvY2F0aW9uLkxpbmtUYXJnZXRIABIvCgNrZXkYByABKAsyIC5jb25kdWl0LnYxLlJldm9jYXRpb24uS2V5VGFyZ2V0SAASLwoLZXhwaXJlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KBnJlYXNvbhgJIAEoCUIdukgachgYyAEyE15bXlx4MDAtXHgxRlx4N0ZdKiQSLwoLY3JlYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGqUBCg1TdWJqZWN0VGFyZ2V0EicKB3N1YmplY3QYASABKAlCFrpIE3IREAEo/wEyCl5bXlx4MDBdKyQSOAoGaXNzdWVyGAIgASgJQii6SCXYAQFyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEjEKDWlzc3VlZF9iZWZvcmUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGngKDElzc3VlclRhcmdldBI1CgZpc3N1ZXIYASABKAlCJbpIInIgMh5ecHJvamVjdHMvW14vXSsvaXNzdWVycy9bXi9dKyQSMQoNaXNzdWVkX2JlZm9yZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAacgoKTGlua1RhcmdldBIxCgRsaW5rGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIxCg1pc3N1ZWRfYmVmb3JlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpnCglLZXlUYXJnZXQSNQoGaXNzdWVyGAEgASgJQiW6SCJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEiMKA2tpZBgCIAEoCUIWukgTchEQASj/ATIKXlteXHgwMF0rJEIPCgZ0YXJnZXQSBbpIAggBItsBChdDcmVhdGVSZXZvY2F0aW9uUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEkIKDXJldm9jYXRpb25faWQYAiABKAlCK7pIKNgBAXIjMiFeW2EtejAtOV1bYS16MC05LV17MSw2MX1bYS16MC05XSQSMgoKcmV2b2NhdGlvbhgDIAEoCzIWLmNvbmR1aXQudjEuUmV2b2NhdGlvbkIGukgDyAEBEh8KCnJlcXVlc3RfaWQYBCABKAlCC7pICNgBAXIDsAEBIl8KGENyZWF0ZVJldm9jYXRpb25SZXNwb25zZRIqCgpyZXZvY2F0aW9uGAEgASgLMhYuY29uZHVpdC52MS5SZXZvY2F0aW9uEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJxChZMaXN0UmV2b2NhdGlvbnNSZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoXTGlzdFJldm9jYXRpb25zUmVzcG9uc2USKwoLcmV2b2NhdGlvbnMYASADKAsyFi5jb25kdWl0LnYxLlJldm9jYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlIKF0RlbGV0ZVJldm9jYXRpb25SZXF1ZXN0EjcKBG5hbWUYASABKAlCKbpIJnIkMiJecHJvamVjdHMvW14vXSsvcmV2b2NhdGlvbnMvW14vXSskIjMKGERlbGV0ZVJldm9jYXRpb25SZXNwb25zZRIXCg9jb25maWdfc2VxdWVuY2UYASABKAQyrQIKEVJldm9jYXRpb25TZXJ2aWNlEl0KEENyZWF0ZVJldm9jYXRpb24SIy5jb25kdWl0LnYxLkNyZWF0ZVJldm9jYXRpb25SZXF1ZXN0GiQuY29uZHVpdC52MS5DcmVhdGVSZXZvY2F0aW9uUmVzcG9uc2USWgoPTGlzdFJldm9jYXRpb25zEiIuY29uZHVpdC52MS5MaXN0UmV2b2NhdGlvbnNSZXF1ZXN0GiMuY29uZHVpdC52MS5MaXN0UmV2b2NhdGlvbnNSZXNwb25zZRJdChBEZWxldGVSZXZvY2F0aW9uEiMuY29uZHVpdC52MS5EZWxldGVSZXZvY2F0aW9uUmVxdWVzdBokLmNvbmR1aXQudjEuRGVsZXRlUmV2b2NhdGlvblJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiNjb25kdWl0L3YxL3Jldm9jYXRpb25fc2VydmljZS5wcm90bxIKY29uZHVpdC52MSKWCQoKUmV2b2NhdGlvbhIMCgRuYW1lGAEgASgJEioKCHRva2VuX2lkGAIgASgJQha6SBNyERABKP8BMgpeW15ceDAwXSskSAASLAoKc2Vzc2lvbl9pZBgDIAEoCUIWukgTchEQASj/ATIKXlteXHgwMF0rJEgAEjcKB3N1YmplY3QYBCABKAsyJC5jb25kdWl0LnYxLlJldm9jYXRpb24uU3ViamVjdFRhcmdldEgAEjUKBmlzc3VlchgFIAEoCzIjLmNvbmR1aXQudjEuUmV2b2NhdGlvbi5Jc3N1ZXJUYXJnZXRIABIxCgRsaW5rGAYgASgLMiEuY29uZHVpdC52MS5SZXZvY2F0aW9uLkxpbmtUYXJnZXRIABIvCgNrZXkYByABKAsyIC5jb25kdWl0LnYxLlJldm9jYXRpb24uS2V5VGFyZ2V0SAASNwoHc2Vzc2lvbhgLIAEoCzIkLmNvbmR1aXQudjEuUmV2b2NhdGlvbi5TZXNzaW9uVGFyZ2V0SAASLwoLZXhwaXJlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KBnJlYXNvbhgJIAEoCUIdukgachgYyAEyE15bXlx4MDAtXHgxRlx4N0ZdKiQSLwoLY3JlYXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGqUBCg1TdWJqZWN0VGFyZ2V0EicKB3N1YmplY3QYASABKAlCFrpIE3IREAEo/wEyCl5bXlx4MDBdKyQSOAoGaXNzdWVyGAIgASgJQii6SCXYAQFyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEjEKDWlzc3VlZF9iZWZvcmUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGngKDElzc3VlclRhcmdldBI1CgZpc3N1ZXIYASABKAlCJbpIInIgMh5ecHJvamVjdHMvW14vXSsvaXNzdWVycy9bXi9dKyQSMQoNaXNzdWVkX2JlZm9yZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAacgoKTGlua1RhcmdldBIxCgRsaW5rGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIxCg1pc3N1ZWRfYmVmb3JlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBpnCglLZXlUYXJnZXQSNQoGaXNzdWVyGAEgASgJQiW6SCJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEiMKA2tpZBgCIAEoCUIWukgTchEQASj/ATIKXlteXHgwMF0rJBpyCg1TZXNzaW9uVGFyZ2V0EioKCnNlc3Npb25faWQYASABKAlCFrpIE3IREAEo/wEyCl5bXlx4MDBdKyQSNQoGaXNzdWVyGAIgASgJQiW6SCJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskQg8KBnRhcmdldBIFukgCCAEi2wEKF0NyZWF0ZVJldm9jYXRpb25SZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSQgoNcmV2b2NhdGlvbl9pZBgCIAEoCUIrukgo2AEBciMyIV5bYS16MC05XVthLXowLTktXXsxLDYxfVthLXowLTldJBIyCgpyZXZvY2F0aW9uGAMgASgLMhYuY29uZHVpdC52MS5SZXZvY2F0aW9uQga6SAPIAQESHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQEiXwoYQ3JlYXRlUmV2b2NhdGlvblJlc3BvbnNlEioKCnJldm9jYXRpb24YASABKAsyFi5jb25kdWl0LnYxLlJldm9jYXRpb24SFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEInEKFkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QSJwoGcGFyZW50GAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASEgoKcGFnZV90b2tlbhgDIAEoCSJfChdMaXN0UmV2b2NhdGlvbnNSZXNwb25zZRIrCgtyZXZvY2F0aW9ucxgBIAMoCzIWLmNvbmR1aXQudjEuUmV2b2NhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoXRGVsZXRlUmV2b2NhdGlvblJlcXVlc3QSNwoEbmFtZRgBIAEoCUIpukgmciQyIl5wcm9qZWN0cy9bXi9dKy9yZXZvY2F0aW9ucy9bXi9dKyQiMwoYRGVsZXRlUmV2b2NhdGlvblJlc3BvbnNlEhcKD2NvbmZpZ19zZXF1ZW5jZRgBIAEoBDKtAgoRUmV2b2NhdGlvblNlcnZpY2USXQoQQ3JlYXRlUmV2b2NhdGlvbhIjLmNvbmR1aXQudjEuQ3JlYXRlUmV2b2NhdGlvblJlcXVlc3QaJC5jb25kdWl0LnYxLkNyZWF0ZVJldm9jYXRpb25SZXNwb25zZRJaCg9MaXN0UmV2b2NhdGlvbnMSIi5jb25kdWl0LnYxLkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QaIy5jb25kdWl0LnYxLkxpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEl0KEERlbGV0ZVJldm9jYXRpb24SIy5jb25kdWl0LnYxLkRlbGV0ZVJldm9jYXRpb25SZXF1ZXN0GiQuY29uZHVpdC52MS5EZWxldGVSZXZvY2F0aW9uUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A withdrawal of one or many tokens. It is never changed: delete it, create another.
@@ -43,7 +43,7 @@ export type Revocation = Message<"conduit.v1.Revocation"> & {
     case: "tokenId";
   } | {
     /**
-     * All tokens of one session, by their `sid`.
+     * All tokens of one session, by their `sid`, whichever issuer's it is.
      *
      * @generated from field: string session_id = 3;
      */
@@ -81,6 +81,14 @@ export type Revocation = Message<"conduit.v1.Revocation"> & {
      */
     value: Revocation_KeyTarget;
     case: "key";
+  } | {
+    /**
+     * All tokens of one session of one issuer.
+     *
+     * @generated from field: conduit.v1.Revocation.SessionTarget session = 11;
+     */
+    value: Revocation_SessionTarget;
+    case: "session";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -233,6 +241,34 @@ export type Revocation_KeyTarget = Message<"conduit.v1.Revocation.KeyTarget"> & 
  */
 export const Revocation_KeyTargetSchema: GenMessage<Revocation_KeyTarget> = /*@__PURE__*/
   messageDesc(file_conduit_v1_revocation_service, 0, 3);
+
+/**
+ * All tokens of one session of one issuer.
+ *
+ * @generated from message conduit.v1.Revocation.SessionTarget
+ */
+export type Revocation_SessionTarget = Message<"conduit.v1.Revocation.SessionTarget"> & {
+  /**
+   * Required. `sid` of the tokens.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Required. `projects/{project}/issuers/{issuer}`.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+};
+
+/**
+ * Describes the message conduit.v1.Revocation.SessionTarget.
+ * Use `create(Revocation_SessionTargetSchema)` to create a new message.
+ */
+export const Revocation_SessionTargetSchema: GenMessage<Revocation_SessionTarget> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_revocation_service, 0, 4);
 
 /**
  * Request of CreateRevocation.
@@ -410,7 +446,8 @@ export const DeleteRevocationResponseSchema: GenMessage<DeleteRevocationResponse
   messageDesc(file_conduit_v1_revocation_service, 6);
 
 /**
- * Withdrawals of users' tokens, of any issuer that the project's links trust. Every proxy refuses what is withdrawn with
+ * Withdrawals of users' tokens, of any issuer that the project's links trust. A token that ExchangeToken made goes with the
+ * token it was made from. Every proxy refuses what is withdrawn with
  * 401 `token_revoked` as soon as the change reaches it, also from memory of tokens verified before.
  *
  * @generated from service conduit.v1.RevocationService

@@ -85,7 +85,8 @@ class EndpointCall {
   }
 }
 
-function faultOfThrown(thrown: unknown, requestId: string, log: Log): OAuthFault {
+/** A failure of an endpoint as its client is told it; what no client has caused is logged. */
+export function faultOfThrown(thrown: unknown, requestId: string, log: Log): OAuthFault {
   if (thrown instanceof ConduitError && thrown.code === "body_too_large")
     return new OAuthFault("invalid_request", thrown.detail, { status: 413 });
   try {

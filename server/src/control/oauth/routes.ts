@@ -1,9 +1,8 @@
 import type { Transport } from "@connectrpc/connect";
-import type { Log } from "../../log.ts";
 import type { PlainRoute } from "../../model/plain-http.ts";
-import type { Random } from "../../random.ts";
-import type { Store } from "../../store/store.ts";
 import type { Authenticator } from "../authenticate.ts";
+import type { Deps } from "../deps.ts";
+import { createLogoutRoute } from "./backchannel-logout.ts";
 import { createClientReader } from "./client.ts";
 import { createEndpointRoute, type Endpoint } from "./endpoint.ts";
 import { introspectEndpoint } from "./introspect.ts";
@@ -12,16 +11,15 @@ import { revokeEndpoint } from "./revoke.ts";
 import { GRANT_TYPES, tokenEndpoint } from "./token.ts";
 
 export interface OAuthParts {
-  readonly store: Store;
+  readonly deps: Deps;
   /** Calls the API as whom a call's values name. */
   readonly api: Transport;
   readonly authenticator: Authenticator;
-  readonly log: Log;
-  readonly random: Random;
 }
 
 /** OAuth for clients that know only the standards: every project is an authorization server under its issuer's URL. */
-export function createOAuthRoutes({ store, api, authenticator, log, random }: OAuthParts): PlainRoute[] {
+export function createOAuthRoutes({ deps, api, authenticator }: OAuthParts): PlainRoute[] {
+  const { store, log, random } = deps;
   const endpoints = new Map<string, Endpoint>([
     ["token", tokenEndpoint(api, store)],
     ["revoke", revokeEndpoint(api, store)],
@@ -29,5 +27,9 @@ export function createOAuthRoutes({ store, api, authenticator, log, random }: OA
   ]);
   const clients = createClientReader(store, authenticator);
   const offer = { endpoints: [...endpoints.keys()], grants: GRANT_TYPES };
-  return [createMetadataRoute(store, offer), createEndpointRoute({ endpoints, clients, log, random })];
+  return [
+    createMetadataRoute(store, offer),
+    createEndpointRoute({ endpoints, clients, log, random }),
+    createLogoutRoute(deps, api),
+  ];
 }

@@ -91,7 +91,7 @@ async function nameViolations(reader: Reader, project: string, target: Revocatio
     const isKnown = projectOf(target.link) === project && (await getLink(reader, project, idOf(target.link)));
     return isKnown ? [] : [{ field: "revocation.link.link", description: "names no link of the project" }];
   }
-  if (!("issuer" in target) || target.issuer === "") return [];
+  if (!("issuer" in target) || target.issuer === undefined || target.issuer === "") return [];
   const isKnown = projectOf(target.issuer) === project && (await getIssuer(reader, project, idOf(target.issuer)));
   const field = `revocation.${target.kind}.issuer`;
   return isKnown ? [] : [{ field, description: "names no issuer of the project" }];

@@ -10,6 +10,7 @@ import type { User } from "../../judge/user.ts";
 import type { Claims } from "../../model/claims.ts";
 import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
 import { idOf, projectOf } from "../../model/resource-name.ts";
+import { readTokenSource, tokenSource } from "../../model/token-source.ts";
 import { readClaim, wordsOf } from "../../policy/claims.ts";
 import { narrowScope } from "../../policy/scope.ts";
 import { msFromDuration } from "../../wire/time.ts";
@@ -71,10 +72,12 @@ async function compiledLink(deps: Deps, project: string, id: string): Promise<Ju
 }
 
 function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, nowMs: number): WantedToken {
-  const { claims, issuer } = user;
+  const { claims, issuer, kid } = user;
   requireUsable(claims, clientId);
-  // Of our own session: whoever ends it ends this token too. Another issuer's sessions are not ours to end.
-  const session = issuer.keys.kind === "built_in" && typeof claims.sid === "string" ? claims.sid : undefined;
+  const isOurs = issuer.keys.kind === "built_in";
+  // Of our own session: whoever ends it ends this token too. Another issuer's session is remembered with its source.
+  const session = isOurs && typeof claims.sid === "string" ? claims.sid : undefined;
+  const source = isOurs ? readTokenSource(claims) : tokenSource(issuer.name, claims, kid);
   return {
     subject: String(claims.sub),
     links: request.links,
@@ -83,6 +86,7 @@ function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, n
     scope: scopeOf(claims, request.scope),
     ...exchangedClaims(claims, issuer),
     ...(session !== undefined && { session }),
+    ...(source !== undefined && { source }),
     actor: { sub: clientId, ...(isObject(claims.act) && { act: claims.act }) },
   };
 }
