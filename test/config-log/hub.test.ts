@@ -1,54 +1,17 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import {
-  Hello_Mode,
-  Hello_SnapshotReason,
-  WatchConfigResponseSchema,
-} from "@conduit-link/proto/conduit/v1/config_service_pb";
+import { Hello_SnapshotReason, WatchConfigResponseSchema } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import { sql } from "drizzle-orm";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { systemClock } from "../../server/src/clock.ts";
 import { compactLog } from "../../server/src/config-log/compact.ts";
 import { ensureHead } from "../../server/src/config-log/epoch.ts";
-import type { ConfigHub } from "../../server/src/config-log/hub.ts";
 import type { ConfigCursor } from "../../server/src/config-log/resume.ts";
-import type { RingLimits } from "../../server/src/config-log/ring.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { getConfigHead } from "../../server/src/store/config-head.ts";
-import type { Store } from "../../server/src/store/store.ts";
 import { unique } from "../store/rows.ts";
-import { describeStores, openTestStore } from "../support/store.ts";
+import { describeStores } from "../support/store.ts";
 import { commit, databaseState, makeHub, Replica, remove, silent, upsert } from "./changes.ts";
-
-const running: ConfigHub[] = [];
-afterEach(async () => {
-  vi.useRealTimers();
-  await Promise.all(running.splice(0).map((hub) => hub.stop()));
-});
-
-async function startHub(store: Store, limits?: RingLimits): Promise<ConfigHub> {
-  const hub = await makeHub(store, limits);
-  await hub.start();
-  running.push(hub);
-  return hub;
-}
-
-/** Machines may be busy: what should be at once may take a while, and must come. */
-const soon = <T>(act: () => T | Promise<T>) => vi.waitFor(act, { timeout: 8_000, interval: 20 });
-const open = (): AbortSignal => new AbortController().signal;
-const watch = (hub: ConfigHub, resumeFrom?: ConfigCursor, signal = open()) =>
-  hub.watch({ proxyName: "proxies/test", signal, ...(resumeFrom && { resumeFrom }) });
-/** A replica that is where the database is. */
-async function synced(hub: ConfigHub, store: Store): Promise<Replica> {
-  const replica = new Replica();
-  const { head } = await databaseState(store);
-  await replica.follow(watch(hub), () => replica.sequence === head.sequence);
-  return replica;
-}
-const reach = (hub: ConfigHub, sequence: bigint) => soon(() => expect(hub.head().sequence).toBe(sequence));
-const helloOf = (replica: Replica) =>
-  replica.hello && { mode: replica.hello.mode, reason: replica.hello.snapshotReason };
-const isSnapshotFor = (reason: Hello_SnapshotReason) => ({ mode: Hello_Mode.SNAPSHOT, reason });
-const RESUMED = { mode: Hello_Mode.RESUME, reason: Hello_SnapshotReason.UNSPECIFIED };
+import { helloOf, isSnapshotFor, RESUMED, reach, running, soon, startHub, synced, watch } from "./running-hubs.ts";
 
 describeStores("the hub", (store) => {
   test("says hello at once, then the whole state, then each change as it is committed", async () => {
@@ -317,30 +280,5 @@ describeStores("a database put back to an older state", (store) => {
         sequence: before.sequence,
       });
     }
-  });
-});
-
-describe("two replicas (PostgreSQL)", () => {
-  test("hand on the same frames, byte for byte, whichever wrote", async () => {
-    const store = await openTestStore("postgres");
-    const hubs = [await startHub(store), await startHub(store)];
-    let ready = 0;
-    const collect = async (hub: ConfigHub) => {
-      const frames: string[] = [];
-      for await (const bytes of watch(hub)) {
-        const { event } = fromBinary(WatchConfigResponseSchema, bytes);
-        if (event.case === "snapshot") ready += 1;
-        if (event.case === "delta") frames.push(Buffer.from(bytes).toString("hex"));
-        if (frames.length === 50) break;
-      }
-      return frames;
-    };
-    const collecting = hubs.map((hub) => collect(hub));
-    await soon(() => expect(ready).toBe(2));
-    for (let index = 0; index < 50; index += 1) await commit(store, upsert(`x${index % 9}`, `${index}`));
-    const [first, second] = await Promise.all(collecting);
-    expect(first).toEqual(second);
-    await Promise.all(running.splice(0).map((hub) => hub.stop()));
-    await store.close();
   });
 });

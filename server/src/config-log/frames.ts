@@ -56,12 +56,15 @@ export function encodeHello({ snapshotReason, heartbeatIntervalMs, nowMs, ...val
   return encode({ case: "hello", value: { ...values, ...how, heartbeatInterval, serverTime: timestampFromMs(nowMs) } });
 }
 
-/** One transaction. */
-export const encodeDelta = ({ sequence, digest, commitTime, entries }: ConfigTransaction): Uint8Array =>
+/** A transaction with, when it stands for several (merge.ts), the sequence before the first. */
+type DeltaValues = ConfigTransaction & { readonly from?: bigint };
+
+/** One transaction, or several that came at once. */
+export const encodeDelta = ({ sequence, digest, commitTime, entries, from = sequence - 1n }: DeltaValues): Uint8Array =>
   encode({
     case: "delta",
     value: {
-      fromSequence: sequence - 1n,
+      fromSequence: from,
       toSequence: sequence,
       changes: entries.map(toChange),
       commitTime: timestampFromMs(commitTime.getTime()),

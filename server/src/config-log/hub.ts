@@ -4,9 +4,11 @@ import { ConduitError } from "../model/errors.ts";
 import type { Random } from "../random.ts";
 import { forgetExpired } from "../store/forget-expired.ts";
 import type { Store } from "../store/store.ts";
+import { createAdmission } from "./admission.ts";
 import { compactLog } from "./compact.ts";
 import type { Fleet } from "./fleet.ts";
 import { createFollowedLog } from "./live-log.ts";
+import { type HubObserver, UNOBSERVED } from "./observer.ts";
 import type { ConfigCursor } from "./resume.ts";
 import type { RingLimits } from "./ring.ts";
 import { createSnapshots } from "./snapshot.ts";
@@ -36,6 +38,8 @@ export interface ConfigHubOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Default: nobody counts. */
+  readonly observer?: HubObserver;
   /** For tests. */
   readonly ringLimits?: RingLimits;
 }
@@ -45,10 +49,13 @@ const POLL_INTERVAL_MS = 1_000;
 const TIDY_INTERVAL_MS = 3_600_000;
 
 /** The hub of one replica. */
-export function createConfigHub({ store, fleet, clock, random, log, ringLimits }: ConfigHubOptions): ConfigHub {
-  const followed = createFollowedLog(clock, (): Tail => tail, ringLimits);
+export function createConfigHub(options: ConfigHubOptions): ConfigHub {
+  const { store, fleet, clock, random, log, ringLimits, observer = UNOBSERVED } = options;
+  const limits = ringLimits === undefined ? {} : { limits: ringLimits };
+  const followed = createFollowedLog({ clock, tail: (): Tail => tail, observer, ...limits });
   const tail = createTail({ store, random, log }, followed.follower);
-  const snapshots = createSnapshots(store);
+  const snapshots = createSnapshots(store, () => clock.monotonic(), observer.snapshotBuilt);
+  const effects = { fleet, snapshots, admission: createAdmission(), clock, observer };
   const streams = new Map<string, number>();
   const endings: (() => void)[] = [];
   let isFailing = false;
@@ -79,12 +86,22 @@ export function createConfigHub({ store, fleet, clock, random, log, ringLimits }
     }
   }
 
+  /** Looks without having been told: notifications are a hint only. */
+  async function look(): Promise<void> {
+    const before = followed.live.ring.head();
+    await followOn();
+    if (followed.live.ring.head() !== before) observer.foundUnasked();
+  }
+
   async function* watch(options: WatchOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const { proxyName } = options;
     if (followed.live.epoch === "") throw new ConduitError("not_ready");
     streams.set(proxyName, (streams.get(proxyName) ?? 0) + 1);
     try {
-      yield* watchLog(options, followed.live, { fleet, snapshots, clock });
+      for await (const frame of watchLog(options, followed.live, effects)) {
+        observer.sent(frame.length);
+        yield frame;
+      }
     } finally {
       const others = (streams.get(proxyName) ?? 1) - 1;
       if (others > 0) streams.set(proxyName, others);
@@ -96,7 +113,7 @@ export function createConfigHub({ store, fleet, clock, random, log, ringLimits }
     async start() {
       await tail.start();
       endings.push(store.onWake(() => void followOn()));
-      every(POLL_INTERVAL_MS, () => void followOn());
+      every(POLL_INTERVAL_MS, () => void look());
       every(HEARTBEAT_INTERVAL_MS, () => followed.beat());
       every(TIDY_INTERVAL_MS, () => void tidy());
     },

@@ -8,10 +8,12 @@ import type { LogPosition } from "./ring.ts";
 export interface Follower {
   /** The log begins here for you: at the start, and again with each new epoch. */
   begin(head: ConfigHead, from: LogPosition): void;
-  /** The next transaction. */
-  append(transaction: ConfigTransaction): void;
+  /** The next transactions, in order; at least one. */
+  append(transactions: readonly ConfigTransaction[]): void;
   /** Nothing new, the head as it is. */
   see(head: ConfigHead): void;
+  /** Resolves when the log may be read again: what comes before that is read together. */
+  ready(): Promise<void>;
 }
 
 /** Reads the log in order. */
@@ -33,6 +35,9 @@ export function createTail(effects: EpochEffects, follower: Follower): Tail {
   let position: LogPosition = { sequence: 0n, digest: EMPTY_DIGEST };
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
+  /** Frames are being sent until then: who asks meanwhile shares the pass after it. */
+  let rest = Promise.resolve();
+  let isResting = false;
 
   async function begin(head: ConfigHead): Promise<void> {
     const from = await startingPoint(effects, head);
@@ -46,11 +51,10 @@ export function createTail(effects: EpochEffects, follower: Follower): Tail {
     while (position.sequence < head.sequence) {
       const after = position.sequence;
       const transactions = await store.read((reader) => readConfigTransactions(reader, after, PAGE));
-      if (transactions.length === 0) throw new Error(`the config log does not go on after ${after}`);
-      for (const transaction of transactions) {
-        follower.append(transaction);
-        position = transaction;
-      }
+      const last = transactions.at(-1);
+      if (last === undefined) throw new Error(`the config log does not go on after ${after}`);
+      follower.append(transactions);
+      position = last;
     }
     follower.see(head);
   }
@@ -63,13 +67,22 @@ export function createTail(effects: EpochEffects, follower: Follower): Tail {
     else await begin(head);
   }
 
+  async function run(): Promise<void> {
+    await rest;
+    isResting = false;
+    const before = position;
+    await pass();
+    if (position !== before) rest = follower.ready();
+  }
+
   function catchUp(): Promise<void> {
     if (running === undefined) {
-      running = pass().finally(() => {
+      isResting = true;
+      running = run().finally(() => {
         running = undefined;
       });
-      return running;
     }
+    if (isResting) return running;
     // The pass that runs may have read too early for this caller: one more, shared by all who ask meanwhile.
     next ??= running
       .catch(() => {})

@@ -1,9 +1,12 @@
 import type { Clock } from "../clock.ts";
 import { ConduitError } from "../model/errors.ts";
 import { keyBytes } from "../sealing/sealing-key.ts";
+import type { Admission } from "./admission.ts";
 import type { Bell } from "./bell.ts";
 import type { Fleet } from "./fleet.ts";
 import { encodeDrain, encodeHello, type SnapshotReason } from "./frames.ts";
+import type { HubObserver } from "./observer.ts";
+import type { Pace } from "./pace.ts";
 import { type ConfigCursor, type LogView, reasonForSnapshot } from "./resume.ts";
 import type { Ring } from "./ring.ts";
 import type { Snapshots } from "./snapshot.ts";
@@ -12,6 +15,8 @@ import type { Snapshots } from "./snapshot.ts";
 export const HEARTBEAT_INTERVAL_MS = 10_000;
 /** Readers of a replica that goes away come back elsewhere within this time, spread at random. */
 const RECONNECT_WITHIN_MS = 5_000;
+/** A snapshot that takes longer to send keeps memory that is needed for others. */
+const SNAPSHOT_SEND_MAX_MS = 120_000;
 
 /** Who watches, from where. */
 export interface WatchOptions {
@@ -27,6 +32,7 @@ export interface WatchOptions {
 export interface LiveLog extends LogView {
   readonly ring: Ring;
   readonly bell: Bell;
+  readonly pace: Pace;
   readonly isDraining: boolean;
   /** Grows with each heartbeat that is due. */
   readonly heartbeatRound: number;
@@ -39,15 +45,18 @@ export interface LiveLog extends LogView {
 export interface WatchEffects {
   readonly fleet: Fleet;
   readonly snapshots: Snapshots;
+  readonly admission: Admission;
   readonly clock: Clock;
+  readonly observer: HubObserver;
 }
 
 /**
- * One reader's stream of encoded `WatchConfigResponse`s: Hello, a snapshot if its cursor does not lead on, then one delta
- * per transaction and heartbeats. The reader is a cursor over the ring, whatever its pace: it costs no memory. One that
- * falls off the ring, and everyone when a new epoch begins, gets an error and comes back with its cursor; its next Hello
- * says what follows.
- * @throws ConduitError `not_ready` (come back: fallen behind, new epoch, drained), `store_unavailable`
+ * One reader's stream of encoded `WatchConfigResponse`s: Hello, a snapshot if its cursor does not lead on, then deltas and
+ * heartbeats. The reader is a cursor over the ring, whatever its pace: it costs no memory. One that falls off the ring, and
+ * everyone when a new epoch begins, gets an error and comes back with its cursor; its next Hello says what follows.
+ * Who resumes is served at once; who needs a snapshot may have to wait after its Hello.
+ * @throws ConduitError `not_ready` (come back: fallen behind, new epoch, drained), `rate_limited` (too many snapshots are
+ *   asked for), `store_unavailable`
  */
 export async function* watchLog(
   { proxyName, resumeFrom, signal }: WatchOptions,
@@ -58,15 +67,52 @@ export async function* watchLog(
   if (resumeFrom !== undefined && resumeFrom.sequence > log.ring.head().sequence) await log.catchUp();
   const { epoch } = log;
   const reason = reasonForSnapshot(resumeFrom, log);
-  yield hello(proxyName, reason, log, effects);
-  let cursor = resumeFrom?.sequence ?? 0n;
-  if (reason !== undefined) {
-    const snapshot = await effects.snapshots.get(epoch, log.ring.base().sequence);
-    if (snapshot.epoch !== epoch) throw comeBack("A new configuration epoch has begun: resume");
-    yield* snapshot.chunks;
-    cursor = snapshot.sequence;
+  if (reason !== undefined) effects.admission.requireRoom();
+  effects.observer.streamBegan(reason);
+  try {
+    yield hello(proxyName, reason, log, effects);
+    const cursor = reason === undefined ? resumeFrom?.sequence : yield* sendSnapshot(epoch, log, signal, effects);
+    if (cursor !== undefined) yield* follow(cursor, epoch, log, signal, effects.observer);
+  } finally {
+    effects.observer.streamEnded();
   }
-  yield* follow(cursor, epoch, log, signal);
+}
+
+/** Sends a snapshot when it is the reader's turn; returns its sequence, undefined = the reader has gone. */
+async function* sendSnapshot(
+  epoch: string,
+  log: LiveLog,
+  signal: AbortSignal,
+  { admission, snapshots, clock, observer }: WatchEffects,
+): AsyncGenerator<Uint8Array, bigint | undefined, undefined> {
+  const leave = await admission.enter(signal).catch((cause: unknown) => {
+    if (signal.aborted) return undefined;
+    observer.refused();
+    throw cause;
+  });
+  if (leave === undefined) return undefined;
+  const start = clock.monotonic();
+  const { snapshot, release } = await snapshots.lease(epoch, log.ring.base().sequence).catch((cause: unknown) => {
+    leave();
+    throw cause;
+  });
+  try {
+    if (snapshot.epoch !== epoch) throw comeBack("A new configuration epoch has begun: resume");
+    for (const chunk of snapshot.chunks) {
+      // What it would be followed by is gone already: sending on would be in vain.
+      if (log.isDraining) throw comeBack("This replica is going away: resume elsewhere");
+      if (log.epoch !== epoch || snapshot.sequence < log.ring.base().sequence) {
+        observer.fellOff();
+        throw comeBack("The reader has fallen behind the log: resume");
+      }
+      if (clock.monotonic() - start > SNAPSHOT_SEND_MAX_MS) throw comeBack("The reader takes too long: resume");
+      yield chunk;
+    }
+    return snapshot.sequence;
+  } finally {
+    release();
+    leave();
+  }
 }
 
 async function* follow(
@@ -74,25 +120,37 @@ async function* follow(
   epoch: string,
   log: LiveLog,
   signal: AbortSignal,
+  observer: HubObserver,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let cursor = start;
   let round = log.heartbeatRound;
-  while (!signal.aborted) {
-    if (log.epoch !== epoch) throw comeBack("A new configuration epoch has begun: resume");
-    if (cursor < log.ring.base().sequence) throw comeBack("The reader has fallen behind the log: resume");
-    const frame = log.ring.after(cursor);
-    if (frame !== undefined) {
-      yield frame.bytes;
-      cursor = frame.sequence;
-    } else if (log.isDraining) {
-      yield encodeDrain(RECONNECT_WITHIN_MS);
-      throw comeBack("This replica is going away: resume elsewhere");
-    } else if (round !== log.heartbeatRound && cursor === log.ring.head().sequence) {
-      round = log.heartbeatRound;
-      yield log.heartbeat();
-    } else {
-      await log.bell.wait(signal);
+  let sent: () => void = () => {};
+  try {
+    while (!signal.aborted) {
+      if (log.epoch !== epoch) throw comeBack("A new configuration epoch has begun: resume");
+      if (cursor < log.ring.base().sequence) {
+        observer.fellOff();
+        throw comeBack("The reader has fallen behind the log: resume");
+      }
+      const frame = log.ring.after(cursor);
+      if (frame !== undefined) {
+        sent();
+        sent = log.pace.sending();
+        yield frame.bytes;
+        cursor = frame.sequence;
+      } else if (log.isDraining) {
+        yield encodeDrain(RECONNECT_WITHIN_MS);
+        throw comeBack("This replica is going away: resume elsewhere");
+      } else if (round !== log.heartbeatRound && cursor === log.ring.head().sequence) {
+        round = log.heartbeatRound;
+        yield log.heartbeat();
+      } else {
+        sent();
+        await log.bell.wait(signal);
+      }
     }
+  } finally {
+    sent();
   }
 }
 

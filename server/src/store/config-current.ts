@@ -46,3 +46,10 @@ export function readConfigCurrent(
     .orderBy(...order)
     .limit(limit);
 }
+
+/** How many resources there are. */
+export async function countConfigCurrent(reader: Reader): Promise<number> {
+  const count = sql<string>`count(*)`;
+  const [row] = await reader.select({ count }).from(configCurrent).where(eq(configCurrent.fleet, FLEET));
+  return Number(row?.count ?? 0);
+}

@@ -36,7 +36,9 @@ const closedCode = (cause: Record<string, unknown> | undefined): string =>
 const CONNECTION_CODE = /^(CONNECT|E[A-Z]+$|08|40|53|57|58|28|3D000|25P03|55P03)/;
 
 /** SQLSTATE → what it means to a caller. Others are faults of ours: `internal`. */
-function codeOf({ code, isReference }: Facts): ErrorCode {
+function codeOf(facts: Facts): ErrorCode {
+  const { code, isReference } = facts;
+  if (isLost(facts)) return "store_unavailable";
   if (code === "23505") return "resource_exists";
   // A row that refers to nothing, or one that others refer to (23001 since PostgreSQL 18).
   if (code === "23503" || code === "23001") return isReference ? "resource_not_found" : "resource_in_use";
@@ -45,13 +47,14 @@ function codeOf({ code, isReference }: Facts): ErrorCode {
   return CONNECTION_CODE.test(code) ? "store_unavailable" : "internal";
 }
 
-/** Whether the same transaction may succeed when run again: it lost a race, and nothing of it was kept. */
-export function isLostRace(error: unknown): boolean {
-  const { code, constraint } = factsOf(error);
+function isLost({ code, constraint }: Facts): boolean {
   if (code === "40001" || code === "40P01") return true;
   // Two transactions made the same configuration resource at once; the later one must read the earlier one's digest.
   return code === "23505" && constraint.startsWith("config_current_");
 }
+
+/** Whether the same transaction may succeed when run again: it lost a race, and nothing of it was kept. */
+export const isLostRace = (error: unknown): boolean => isLost(factsOf(error));
 
 /** Whether the database or the way to it failed, and not the statement. */
 export const isConnectionFailure = (error: unknown): boolean => codeOf(factsOf(error)) === "store_unavailable";
@@ -79,6 +82,6 @@ export function fromDriverError(error: unknown, detail?: string): ConduitError {
   const facts = factsOf(error);
   const parts = [facts.code || "no code", facts.constraint, facts.table, facts.statement].filter((part) => part !== "");
   const cause = new Error(`database: ${parts.join(" · ")}`);
-  const said = detail ?? DETAILS[facts.code.slice(0, 2)];
+  const said = detail ?? DETAILS[isLost(facts) ? "40" : facts.code.slice(0, 2)];
   return new ConduitError(codeOf(facts), { cause, ...(said !== undefined && { detail: said }) });
 }
