@@ -1,4 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { RevocationService } from "@conduit-link/proto/conduit/v1/revocation_service_pb";
 import {
   type SigningKey,
   SigningKeyService,
@@ -7,8 +8,14 @@ import {
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { proxies, signingKeys } from "../../server/src/store/schema.ts";
+import { idOf } from "../../server/src/model/resource-name.ts";
+import { keysOfToken, revocationStreamName } from "../../server/src/model/revocation.ts";
+import { RevocationIndex } from "../../server/src/policy/revocation.ts";
+import { getConfigCurrent } from "../../server/src/store/config-current.ts";
+import { proxies } from "../../server/src/store/schema.ts";
 import { auditRecords } from "../../server/src/store/schema-audit.ts";
+import { signingKeys } from "../../server/src/store/schema-tokens.ts";
+import { decodeConfigResource } from "../../server/src/wire/config.ts";
 import { type ControlPlane, failureOf, makeLink, startControlPlane, type TestProject } from "./control-plane.ts";
 
 const MINUTE_MS = 60_000;
@@ -271,6 +278,26 @@ describe("revocation", () => {
     expect((await failureOf(keys().activateSigningKey({ name: old.name, force: true }))).reason).toBe(
       "PRECONDITION_UNMET",
     );
+  });
+
+  it("puts a revocation of what the key signed into effect at every proxy, also one that has only heard of that", async () => {
+    const old = await activeKey();
+    const issuer = `${parent}/issuers/built-in`;
+    await keys().revokeSigningKey({ name: old.name, force: true, reason: "leaked" });
+    const { revocations } = await plane.client(RevocationService, project.keys.owner).listRevocations({ parent });
+    expect(revocations).toHaveLength(1);
+    const [revocation] = revocations;
+    expect(revocation?.reason).toBe("leaked");
+    expect(revocation?.target).toMatchObject({ case: "key", value: { issuer, kid: kidOf(old) } });
+    // As the config stream carries it.
+    const name = revocationStreamName(revocation!.name);
+    const held = await plane.store.read((reader) => getConfigCurrent(reader, { kind: "revocation", name }));
+    const sent = decodeConfigResource("revocation", held!.payload);
+    const index = new RevocationIndex();
+    if (sent.kind === "revocation") index.set({ name, version: 1n, entry: sent.revocation });
+    const token = { project: idOf(parent), link, issuer, jti: "j", sid: undefined, sub: "u" };
+    const isRevoked = (kid: string) => index.isRevoked(() => keysOfToken({ ...token, kid }), 1, plane.clock.now());
+    expect([isRevoked(kidOf(old)), isRevoked(kidOf(await activeKey()))]).toEqual([true, false]);
   });
 
   it("of a pending key needs no force", async () => {

@@ -110,3 +110,54 @@ describe("an API key", () => {
     expect(await lifeOf(own, undefined, created?.key)).toBe(900);
   });
 });
+
+describe("sessions", () => {
+  const open = ({ project, link }: { project: TestProject; link: string }, session: object = {}) =>
+    plane
+      .client(TokenService, project.keys.minter)
+      .mintToken({ parent: project.name, subject: "user-1", links: [link], session });
+  const DAY = 86_400;
+  const idle = (count: number) => ({ idleLifetime: seconds(count) });
+  const absolute = (count: number) => ({ absoluteLifetime: seconds(count) });
+  /** Whether its refresh token still counts after so long without a refresh. */
+  const livesFor = async (opened: Awaited<ReturnType<typeof open>>, count: number): Promise<boolean> => {
+    plane.clock.advance(count * 1000);
+    const { refreshToken } = opened;
+    return plane
+      .client(TokenService, null)
+      .refreshToken({ refreshToken })
+      .then(
+        () => true,
+        () => false,
+      );
+  };
+
+  it("live 7 and 30 days unless the project says otherwise", async () => {
+    const { project } = await makeProject();
+    const { project: read } = await plane.client(ProjectService).getProject({ name: project.name });
+    const expected = { sessionIdleLifetime: seconds(7 * DAY), sessionAbsoluteLifetime: seconds(30 * DAY) };
+    expect(read).toMatchObject(expected);
+  });
+
+  it.each([
+    ["shorter than usual", 60, 120],
+    ["longer than usual", 90 * DAY, 366 * DAY],
+  ])("live as long as their project says, and no longer: %s", async (_what, idleMax, absoluteMax) => {
+    const lifetimes = { sessionIdleLifetime: seconds(idleMax), sessionAbsoluteLifetime: seconds(absoluteMax) };
+    const own = await makeProject(lifetimes);
+    expect(await livesFor(await open(own), idleMax - 1)).toBe(true);
+    expect(await livesFor(await open(own), idleMax)).toBe(false);
+    expect(await livesFor(await open(own, { ...idle(idleMax), ...absolute(30) }), 30)).toBe(false);
+    const failure = await failureOf(open(own, { ...idle(idleMax + 1), ...absolute(absoluteMax + 1) }));
+    expect(failure).toMatchObject({ fields: expect.arrayContaining(["session.idle_lifetime"]) });
+    expect(failure.fields).toContain("session.absolute_lifetime");
+  });
+
+  it("cannot be allowed to idle for longer than they live", async () => {
+    const { project } = await makeProject({ sessionIdleLifetime: seconds(60), sessionAbsoluteLifetime: seconds(60) });
+    const call = plane
+      .client(ProjectService)
+      .updateProject({ project: { name: project.name, sessionIdleLifetime: seconds(61) } });
+    expect((await failureOf(call)).fields).toEqual(["project.session_idle_lifetime"]);
+  });
+});

@@ -260,8 +260,8 @@ export function fakeClock(nowMs = 1_800_000_000_000): Clock & { advance(ms: numb
 }
 
 /** Withdraws the tokens with this `jti`, as the configuration stream does. */
-export function revokeToken({ links }: TestProxy, jti: string): void {
+export function revokeToken({ links }: TestProxy, jti: string, nowMs = Date.now()): void {
   const target = { kind: "token", project: "demo", id: jti } as const;
-  const entry = revocationEntryOf({ target, expireTimeMs: Date.now() + 60_000 });
+  const entry = revocationEntryOf({ target, expireTimeMs: nowMs + 60_000 });
   links.revocations.set({ name: revocationStreamName(`projects/demo/revocations/${jti}`), version: 1n, entry });
 }

@@ -81,12 +81,15 @@ describeStores("resources", (store) => {
         issuer: "https://c.example/p/x",
         accessTokenLifetimeMs: 60_000,
         accessTokenLifetimeMaxMs: 120_000,
+        sessionIdleLifetimeMs: 180_000,
+        sessionAbsoluteLifetimeMs: 240_000,
         createTime: TIME,
         updateTime: TIME,
       };
       const written = await store().transaction((tx) => insertProject(tx, row));
       expect(written).toEqual({ ...row, version: 1 });
-      const lifetimes = { accessTokenLifetimeMs: 1_000, accessTokenLifetimeMaxMs: 2_000 };
+      const ofSessions = { sessionIdleLifetimeMs: 3_000, sessionAbsoluteLifetimeMs: 4_000 };
+      const lifetimes = { accessTokenLifetimeMs: 1_000, accessTokenLifetimeMaxMs: 2_000, ...ofSessions };
       const change = { id, version: 1, displayName: "New", ...lifetimes, updateTime: LATER };
       const changed = await store().transaction((tx) => updateProject(tx, change));
       expect(changed).toEqual({ ...row, ...change, version: 2 });

@@ -106,6 +106,7 @@ export const issuerRow = (project: string, id = unique("issuer"), secret?: strin
 export const signingKeyRow = (project: string, state: "ACTIVE" | "RETIRED" = "ACTIVE") => ({
   kid: unique("kid"),
   project,
+  purpose: "TOKEN" as const,
   algorithm: "ES256" as const,
   publicJwk: { kty: "EC", crv: "P-256", x: "x", y: "y" },
   sealedPrivateJwk: new Uint8Array([9, 9]),

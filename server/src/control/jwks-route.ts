@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { PlainAnswer, PlainRequest, PlainRoute } from "../model/plain-http.ts";
+import { SIGNING_KEY_PURPOSES } from "../model/signing-key.ts";
 import { getProject } from "../store/projects.ts";
 import type { Store } from "../store/store.ts";
 import { publishedJwks } from "./signing-keys.ts";
@@ -15,7 +16,7 @@ const CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=60, stale-if-
 export async function jwksOfProject(store: Store, clock: Clock, project: string): Promise<string | undefined> {
   return store.read(async (reader) => {
     if ((await getProject(reader, project)) === undefined) return undefined;
-    return publishedJwks(reader, project, clock.now());
+    return publishedJwks(reader, project, clock.now(), SIGNING_KEY_PURPOSES);
   });
 }
 

@@ -1,6 +1,11 @@
 import { importSigningKey, jwksText, type SigningKey, type StoredSigningKey } from "../jwt/signing-key.ts";
 import { SecretText } from "../model/secret-text.ts";
-import { PUBLISHED_STATES, type PublicJwk, type SigningKeyState } from "../model/signing-key.ts";
+import {
+  PUBLISHED_STATES,
+  type PublicJwk,
+  type SigningKeyPurpose,
+  type SigningKeyState,
+} from "../model/signing-key.ts";
 import { stateAt } from "../policy/signing-key-life.ts";
 import type { SealedPlace } from "../sealing/envelope.ts";
 import { dataKeyIdOf } from "../sealing/keyring.ts";
@@ -27,11 +32,13 @@ export function signingKeyRow(
   { kid, algorithm, publicJwk, privateJwk }: StoredSigningKey,
   state: "PENDING" | "ACTIVE",
   now: Date,
+  purpose: SigningKeyPurpose = "TOKEN",
 ): SigningKeyRow {
   const { project } = dataKey;
   return {
     kid,
     project,
+    purpose,
     algorithm,
     publicJwk: JSON.parse(publicJwk) as PublicJwk,
     sealedPrivateJwk: deps.keyring.seal(dataKey, Buffer.from(privateJwk.reveal()), placeOf(project, kid)),
@@ -47,15 +54,20 @@ export function signingKeyRow(
 /**
  * The JWK set of a project's built-in issuer as text. By the clock, not by when it was last rotated: a retired key is
  * listed until the last token signed with it has expired everywhere, and not longer.
+ * @param purposes default: users' tokens alone, since proxies hold the keys of assertions and must not accept as a
+ * person's token what another proxy could have signed
  */
-export async function publishedJwks(reader: Reader, project: string, nowMs: number): Promise<string> {
-  const rows = await listSigningKeys(reader, project, PUBLISHED_STATES);
-  return jwksOf(rows.filter((row) => PUBLISHED_STATES.includes(stateOf(row, nowMs))));
+export async function publishedJwks(
+  reader: Reader,
+  project: string,
+  nowMs: number,
+  purposes: readonly SigningKeyPurpose[] = ["TOKEN"],
+): Promise<string> {
+  const rows: SigningKeyRow[] = [];
+  for (const purpose of purposes) rows.push(...(await listSigningKeys(reader, project, PUBLISHED_STATES, purpose)));
+  const published = rows.filter((row) => PUBLISHED_STATES.includes(stateOf(row, nowMs)));
+  return jwksText(published.map(({ publicJwk }) => JSON.stringify(sorted(publicJwk))));
 }
-
-/** The JWK set of these keys. */
-export const jwksOf = (rows: readonly SigningKeyRow[]): string =>
-  jwksText(rows.map(({ publicJwk }) => JSON.stringify(sorted(publicJwk))));
 
 /** In one order, wherever the row comes from: the database has its own. */
 const sorted = (jwk: PublicJwk): PublicJwk =>
@@ -88,14 +100,21 @@ export function createSigners(deps: Deps): Signers {
   };
 }
 
-async function importRow(
-  deps: Deps,
-  { project, kid, algorithm, sealedPrivateJwk }: SigningKeyRow,
-): Promise<SigningKey> {
-  const dataKey = await deps.store.read((reader) => getDataKey(reader, dataKeyIdOf(sealedPrivateJwk)));
+async function importRow(deps: Pick<Deps, "store" | "keyring">, row: SigningKeyRow): Promise<SigningKey> {
+  const privateJwk = await deps.store.read((reader) => openPrivateJwk(deps, reader, row));
+  return importSigningKey(row.kid, privateJwk, row.algorithm);
+}
+
+/** The private half of a key as JWK text. */
+export async function openPrivateJwk(
+  { keyring }: Pick<Deps, "keyring">,
+  reader: Reader,
+  { project, kid, sealedPrivateJwk }: SigningKeyRow,
+): Promise<SecretText> {
+  const dataKey = await getDataKey(reader, dataKeyIdOf(sealedPrivateJwk));
   if (dataKey === undefined) throw new TypeError("the data key of a signing key is gone");
-  const opened = deps.keyring.open(dataKey, sealedPrivateJwk, placeOf(project, kid));
+  const opened = keyring.open(dataKey, sealedPrivateJwk, placeOf(project, kid));
   const privateJwk = new SecretText(Buffer.from(opened).toString());
   opened.fill(0);
-  return importSigningKey(kid, privateJwk, algorithm);
+  return privateJwk;
 }

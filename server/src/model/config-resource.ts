@@ -3,6 +3,7 @@ import type { Issuer } from "./issuer.ts";
 import type { Link } from "./link.ts";
 import type { LinkToken } from "./link-token.ts";
 import type { RevocationEntry } from "./revocation.ts";
+import type { BuiltInAlgorithm } from "./signing-key.ts";
 
 /** A resource as the proxies get it: what the config log carries, in the server's own types. */
 export type ConfigResource =
@@ -18,8 +19,19 @@ export type ConfigResource =
       readonly sealedValue: Uint8Array;
       readonly sealedNextValue?: Uint8Array;
     }
+  /** The key that signs a project's assertions now; its private half is sealed under the fleet key. */
+  | ({ readonly kind: "assertion_key"; readonly name: string } & SealedAssertionKey)
   /** `name`: `revocationStreamName`. Exact names and targets stay on the control plane. */
   | { readonly kind: "revocation"; readonly name: string; readonly revocation: RevocationEntry };
+
+/** A key of assertions as it travels. */
+export interface SealedAssertionKey {
+  /** `iss` of what it signs. */
+  readonly iss: string;
+  readonly kid: string;
+  readonly algorithm: BuiltInAlgorithm;
+  readonly sealedPrivateJwk: Uint8Array;
+}
 
 export type ConfigResourceKind = ConfigResource["kind"];
 

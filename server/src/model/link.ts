@@ -40,6 +40,8 @@ export interface Link {
   readonly scanResponseBodies: boolean;
   /** WebSocket handshakes are forwarded. */
   readonly allowWebsocket: boolean;
+  /** Send `X-Conduit-Assertion`. Absent = no: links written before it was there have none. */
+  readonly identityAssertion?: boolean;
 }
 
 /** Whether a credential must be sent: OPTIONAL = absent is fine, a wrong one is refused; OFF = not looked at. */

@@ -8,6 +8,9 @@ export interface Project {
   /** Life of an access token that is minted without a wish. */
   readonly accessTokenLifetimeMs: number;
   readonly accessTokenLifetimeMaxMs: number;
+  /** Of sessions that are opened without a wish, and at most: after the last refresh, and after the opening. */
+  readonly sessionIdleLifetimeMs: number;
+  readonly sessionAbsoluteLifetimeMs: number;
 }
 
 /** Id of the issuer that every project has from its creation. */

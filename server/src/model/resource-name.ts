@@ -31,6 +31,8 @@ export const apiKeyName = (project: string | undefined, key: string): string =>
   project === undefined ? `apiKeys/${key}` : `projects/${project}/apiKeys/${key}`;
 /** @param kid RFC 7638 thumbprint */
 export const signingKeyName = (project: string, kid: string): string => `projects/${project}/signingKeys/${kid}`;
+/** In the config stream: the key that signs a project's assertions now. */
+export const assertionKeyName = (project: string): string => `projects/${project}/assertionKey`;
 /** `project` undefined = an event of the installation. */
 export const auditEventName = (project: string | undefined, id: string): string =>
   project === undefined ? `auditEvents/${id}` : `projects/${project}/auditEvents/${id}`;

@@ -1,7 +1,7 @@
-/** A session's refresh tokens live this long after the last refresh, unless it was opened with less (contract.md 8). */
-export const SESSION_IDLE_MS = 7 * 24 * 60 * 60 * 1000;
+/** A session's refresh tokens live this long after the last refresh, unless its project says otherwise (contract.md 8). */
+export const SESSION_IDLE_DEFAULT_MS = 7 * 24 * 60 * 60 * 1000;
 /** And never longer than this after it was opened. */
-export const SESSION_ABSOLUTE_MS = 30 * 24 * 60 * 60 * 1000;
+export const SESSION_ABSOLUTE_DEFAULT_MS = 30 * 24 * 60 * 60 * 1000;
 
 export type SessionState = "ACTIVE" | "EXPIRED" | "REVOKED";
 

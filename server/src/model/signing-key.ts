@@ -1,6 +1,10 @@
 /** Life of a key of the built-in issuer: published, signing, verifying only, gone; or revoked from any of them. */
 export type SigningKeyState = "PENDING" | "ACTIVE" | "RETIRING" | "RETIRED" | "REVOKED";
 
+/** Tokens of users, or assertions of the proxies: a key never signs both, so that who has one kind cannot make the other. */
+export const SIGNING_KEY_PURPOSES = ["TOKEN", "ASSERTION"] as const;
+export type SigningKeyPurpose = (typeof SIGNING_KEY_PURPOSES)[number];
+
 /** States in which a key stands in the JWKS. */
 export const PUBLISHED_STATES: readonly SigningKeyState[] = ["PENDING", "ACTIVE", "RETIRING"];
 
@@ -15,6 +19,7 @@ export type PublicJwk = Readonly<Record<string, string>>;
 export interface SigningKeyInfo {
   /** `projects/{project}/signingKeys/{kid}`. */
   readonly name: string;
+  readonly purpose: SigningKeyPurpose;
   readonly algorithm: BuiltInAlgorithm;
   readonly state: SigningKeyState;
   readonly publicJwk: PublicJwk;

@@ -1,5 +1,7 @@
+import type { AssertionKey } from "../jwt/assertion.ts";
 import type { ClaimHeader, Link } from "../model/link.ts";
 import { type ClaimRef, parseClaimPath } from "../policy/claims.ts";
+import { Assertions } from "./assertions.ts";
 import { canonicalName, isFramingName, isProxysOwn } from "./header-rules.ts";
 import type { HiddenCredential } from "./hidden-credential.ts";
 
@@ -21,6 +23,8 @@ export interface AttachPlan {
   readonly claimHeaders: readonly CompiledClaimHeader[];
   /** Header and what stands before the token; undefined = the user token is not forwarded. */
   readonly userToken: { readonly header: string; readonly prefix: string } | undefined;
+  /** Undefined = the link sends none. */
+  readonly assertions: Assertions | undefined;
   readonly sendForwarded: boolean;
   /** Ask for an answer that can be read: its body is scanned for the credential. */
   readonly wantsPlainAnswer: boolean;
@@ -28,8 +32,15 @@ export interface AttachPlan {
   readonly isStripped: (name: string) => boolean;
 }
 
-/** @throws TypeError when a header's name would frame or route the message, or a claim path cannot be read */
-export function compileAttachPlan(link: Link, credential: HiddenCredential): AttachPlan {
+/**
+ * @param assertionKey of the link's project; undefined = the proxy has none
+ * @throws TypeError when a header's name would frame or route the message, a claim path cannot be read, or the key is missing
+ */
+export function compileAttachPlan(
+  link: Link,
+  credential: HiddenCredential,
+  assertionKey: AssertionKey | undefined,
+): AttachPlan {
   const claimHeaders = link.claimHeaders.map(compileClaimHeader);
   const userToken = userTokenHeader(link.forwardUserToken);
   const coding = link.scanResponseBodies ? ["accept-encoding"] : [];
@@ -45,11 +56,23 @@ export function compileAttachPlan(link: Link, credential: HiddenCredential): Att
     ownQueryNames: new Set(credential.queryNames),
     claimHeaders,
     userToken,
+    assertions: link.identityAssertion === true ? assertionsOf(link, claimHeaders, assertionKey) : undefined,
     sendForwarded: link.sendForwarded,
     wantsPlainAnswer: link.scanResponseBodies,
     // A client's own copy never passes, also when the claim it would be overwritten with is absent (S15).
     isStripped: (name) => isProxysOwn(name) || ownNames.has(name),
   };
+}
+
+/** An upstream that counts on assertions must not get requests without one. */
+function assertionsOf(
+  { name, upstream }: Link,
+  claimHeaders: readonly CompiledClaimHeader[],
+  key: AssertionKey | undefined,
+): Assertions {
+  if (key === undefined) throw new TypeError("the key of the project's assertions is not there");
+  const claims = claimHeaders.map((header) => header.claims);
+  return new Assertions({ key, link: name, audience: new URL(upstream.baseUrl).origin, claims });
 }
 
 /** Path of a base URL without its last slash; "" for the root. */

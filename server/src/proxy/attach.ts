@@ -1,15 +1,16 @@
-import type { WithRule, WithUser } from "../judge/judged-request.ts";
+import type { WithRevocation, WithRule, WithUser } from "../judge/judged-request.ts";
 import { Refusal, refuseToken } from "../judge/refusal.ts";
 import { claimInvalid } from "../jwt/token-fault.ts";
 import { ConduitError } from "../model/errors.ts";
 import { readClaim } from "../policy/claims.ts";
+import { ASSERTION_HEADER } from "./assertions.ts";
 import type { CompiledClaimHeader } from "./attach-plan.ts";
 import { claimHeaderValue } from "./claim-header-value.ts";
 import { canonicalName, connectionListed } from "./header-rules.ts";
 import { refuseMissingClaim } from "./missing-claim.ts";
 import type { Accepted, WithLimits, WithLink, WithOutgoing } from "./stage-values.ts";
 
-type Judged = WithLink & WithUser & WithRule & WithLimits;
+type Judged = WithLink & WithUser & WithRevocation & WithRule & WithLimits;
 
 /**
  * Stage 9, attach: strips what only the proxy may send, adds credential, claims and tracing (contract.md 5). Opens the
@@ -86,12 +87,13 @@ function addClaim(headerLines: string[], plan: CompiledClaimHeader, judged: Judg
 }
 
 function addOwn(headerLines: string[], judged: Judged, pseudonym: string): void {
-  const { served, user } = judged;
+  const { served, user, notRevokedAtMs } = judged;
   const { requestId, head, bodyLength, handshake } = judged.accepted;
-  const { userToken, sendForwarded, wantsPlainAnswer } = served.attach;
+  const { userToken, assertions, sendForwarded, wantsPlainAnswer } = served.attach;
   if (userToken !== undefined && user !== undefined) {
     headerLines.push(userToken.header, `${userToken.prefix}${user.token}`);
   }
+  if (assertions !== undefined) headerLines.push(ASSERTION_HEADER, assertions.of(user, requestId, notRevokedAtMs));
   headerLines.push("X-Request-ID", requestId, "Via", `1.1 ${pseudonym}`);
   if (wantsPlainAnswer) headerLines.push("Accept-Encoding", "identity");
   if (sendForwarded) headerLines.push("Forwarded", forwarded(judged.accepted));

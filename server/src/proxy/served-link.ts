@@ -1,4 +1,5 @@
 import type { JudgedLink } from "../judge/judged-link.ts";
+import type { AssertionKey } from "../jwt/assertion.ts";
 import type { DebugKey } from "../model/debug-key.ts";
 import type { Link } from "../model/link.ts";
 import type { LinkToken } from "../model/link-token.ts";
@@ -28,6 +29,8 @@ export interface ServedParts {
   readonly linkTokens: readonly LinkToken[];
   readonly debugKeys: readonly DebugKey[];
   readonly secretOf: (name: string) => SecretText;
+  /** Of the project; undefined = there is none. */
+  readonly assertionKey: AssertionKey | undefined;
 }
 
 /** The configuration as a request sees it. A request asks once for its link: that one object is its whole version. */
@@ -46,13 +49,14 @@ export const pseudonymOf = (installationId: string): string =>
   `conduit-${installationId.replaceAll("-", "").toLowerCase().slice(0, 8)}`;
 
 /** @throws ConduitError, TypeError when a part cannot be used: the change is rejected and says why */
-export function compileServedLink({ judged, linkTokens, debugKeys, secretOf }: ServedParts): ServedLink {
+export function compileServedLink(parts: ServedParts): ServedLink {
+  const { judged, linkTokens, debugKeys, secretOf, assertionKey } = parts;
   const { link } = judged;
   const credential = new HiddenCredential(link.injections, secretOf);
   return {
     judged,
     cors: compileCors(link, linkTokens),
-    attach: compileAttachPlan(link, credential),
+    attach: compileAttachPlan(link, credential, assertionKey),
     answer: compileAnswerPlan(link, judged.id, credential),
     target: targetOf(link),
     timeouts: link.upstream,

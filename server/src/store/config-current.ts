@@ -31,6 +31,16 @@ export function lockConfigCurrent(tx: Tx, keys: readonly ResourceKey[]): Promise
   return rows.orderBy(...order).for("update");
 }
 
+/** One resource as the proxies have it, or are about to; undefined = there is none. */
+export async function getConfigCurrent(
+  reader: Reader,
+  { kind, name }: ResourceKey,
+): Promise<EncodedResource | undefined> {
+  const isIt = and(eq(configCurrent.fleet, FLEET), eq(configCurrent.kind, kind), eq(configCurrent.name, name));
+  const [row] = await reader.select(columns).from(configCurrent).where(isIt);
+  return row;
+}
+
 /** All resources in pages, after a key (undefined = from the first). */
 export function readConfigCurrent(
   reader: Reader,

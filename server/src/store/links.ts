@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
+import { preparedSelect, textsOf } from "./prepared-query.ts";
 import { insertedRow, updatedRow } from "./row-change.ts";
 import { links, usedLinkIds } from "./schema.ts";
 
@@ -22,6 +23,12 @@ export async function getLink(reader: Reader, project: string, id: string): Prom
   const [row] = await reader.select().from(links).where(isLink(project, id));
   return row;
 }
+
+const WITH_IDS = preparedSelect(links, sql`${links.id} = any(${textsOf("ids")})`);
+
+/** Links with these ids, of whatever project. */
+export const getLinks = (reader: Reader, ids: readonly string[]): Promise<LinkRow[]> =>
+  WITH_IDS.run(reader, { ids: JSON.stringify(ids) });
 
 /** Reads and locks it until the transaction ends. */
 export async function lockLink(tx: Tx, project: string, id: string): Promise<LinkRow | undefined> {
@@ -78,6 +85,11 @@ export async function linksOfIssuer(reader: Reader, project: string, issuer: str
 /** Ids of links that inject this secret (resource name), at most `limit`. */
 export async function linksOfSecret(reader: Reader, project: string, secret: string, limit: number): Promise<string[]> {
   return linksWhoseSpecHolds(reader, project, { injections: [{ secret }] }, limit);
+}
+
+/** Whether any link of the project sends assertions. */
+export async function hasLinkWithAssertion(reader: Reader, project: string): Promise<boolean> {
+  return (await linksWhoseSpecHolds(reader, project, { identityAssertion: true }, 1)).length > 0;
 }
 
 /** `@>`: arrays hold each given element, objects each given member. */

@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
+import { preparedSelect, textsOf } from "./prepared-query.ts";
 import { insertedRow, updatedRow } from "./row-change.ts";
 import { projects } from "./schema.ts";
 
@@ -17,6 +18,11 @@ export async function getProject(reader: Reader, id: string): Promise<ProjectRow
   return row;
 }
 
+const WITH_IDS = preparedSelect(projects, sql`${projects.id} = any(${textsOf("ids")})`);
+
+export const getProjects = (reader: Reader, ids: readonly string[]): Promise<ProjectRow[]> =>
+  WITH_IDS.run(reader, { ids: JSON.stringify(ids) });
+
 /** Reads and locks it until the transaction ends: nothing can be created in it meanwhile. */
 export async function lockProject(tx: Tx, id: string): Promise<ProjectRow | undefined> {
   const [row] = await tx.select().from(projects).where(eq(projects.id, id)).for("update");
@@ -31,7 +37,9 @@ export function listProjects(reader: Reader, afterId: string, limit: number): Pr
 /** Writes over the version given in `row`. @throws ConduitError `etag_mismatch` when that is not the current one */
 export async function updateProject(tx: Tx, row: Omit<ProjectRow, "issuer" | "createTime">): Promise<ProjectRow> {
   const { id, version, displayName, accessTokenLifetimeMs, accessTokenLifetimeMaxMs, updateTime } = row;
-  const lifetimes = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
+  const { sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs } = row;
+  const ofTokens = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
+  const lifetimes = { ...ofTokens, sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs };
   const change = { displayName, ...lifetimes, updateTime, version: sql`${projects.version} + 1` };
   const isCurrent = and(eq(projects.id, id), eq(projects.version, version));
   return updatedRow(await tx.update(projects).set(change).where(isCurrent).returning());

@@ -1,6 +1,19 @@
 // Tables of the users' tokens; the others: schema.ts, whose head tells what to do after a change.
-import { bigint, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
 import type { RevocationTarget } from "../model/revocation.ts";
+import type { BuiltInAlgorithm, PublicJwk, SigningKeyPurpose, SigningKeyState } from "../model/signing-key.ts";
 import { bytea } from "./column-types.ts";
 import { projects } from "./schema.ts";
 
@@ -72,5 +85,37 @@ export const sessions = pgTable(
     index("sessions_project").on(table.project, table.id),
     index("sessions_subject").on(table.project, table.subject, table.id),
     index("sessions_absolute_expire_time").on(table.absoluteExpireTime),
+  ],
+);
+
+/** Keys of the built-in issuers. */
+export const signingKeys = pgTable(
+  "signing_keys",
+  {
+    /** RFC 7638 thumbprint. */
+    kid: text("kid").primaryKey(),
+    project: text("project")
+      .notNull()
+      .references(() => projects.id, { onDelete: "cascade" }),
+    /** What it signs. */
+    purpose: text("purpose").$type<SigningKeyPurpose>().notNull().default("TOKEN"),
+    algorithm: text("algorithm").$type<BuiltInAlgorithm>().notNull(),
+    publicJwk: jsonb("public_jwk").$type<PublicJwk>().notNull(),
+    sealedPrivateJwk: bytea("sealed_private_jwk").notNull(),
+    state: text("state").$type<SigningKeyState>().notNull(),
+    createTime: time("create_time").notNull(),
+    /** When it began to sign; null = not yet. */
+    activateTime: time("activate_time"),
+    /** When it stopped signing: rotated or revoked; null = it has not. */
+    retireTime: time("retire_time"),
+    /** When it begins to sign by itself, at the earliest; null = only when told to. */
+    scheduledActivateTime: time("scheduled_activate_time"),
+    /** A sequence of the configuration that holds it: proxies that have applied it know the key. Null = not noted yet. */
+    publishedSequence: bigint("published_sequence", { mode: "bigint" }),
+  },
+  (table) => [
+    index("signing_keys_project").on(table.project, table.createTime),
+    // Two active keys would mean two replicas rotated at once: the second must fail.
+    uniqueIndex("signing_keys_one_active").on(table.project, table.purpose).where(sql`state = 'ACTIVE'`),
   ],
 );

@@ -13,7 +13,6 @@ import {
   text,
   timestamp,
   unique,
-  uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
 import type { Role } from "../model/api-key.ts";
@@ -22,7 +21,6 @@ import type { DebugKey } from "../model/debug-key.ts";
 import type { Issuer, IssuerKeyStatus } from "../model/issuer.ts";
 import type { Link } from "../model/link.ts";
 import type { RejectedResource } from "../model/proxy.ts";
-import type { BuiltInAlgorithm, PublicJwk, SigningKeyState } from "../model/signing-key.ts";
 import { bytea, digest256 } from "./column-types.ts";
 
 /** A debug key in its link's row. */
@@ -74,6 +72,11 @@ export const projects = pgTable("projects", {
   /** Of access tokens that are minted without a wish; the defaults are contract.md 8's. */
   accessTokenLifetimeMs: integer("access_token_lifetime_ms").notNull().default(900_000),
   accessTokenLifetimeMaxMs: integer("access_token_lifetime_max_ms").notNull().default(86_400_000),
+  /** Of sessions that are opened without a wish, and at most. */
+  sessionIdleLifetimeMs: bigint("session_idle_lifetime_ms", { mode: "number" }).notNull().default(604_800_000),
+  sessionAbsoluteLifetimeMs: bigint("session_absolute_lifetime_ms", { mode: "number" })
+    .notNull()
+    .default(2_592_000_000),
   version: rowVersion(),
   createTime: createTime(),
   updateTime: updateTime(),
@@ -156,34 +159,6 @@ export const issuers = pgTable(
     updateTime: updateTime(),
   },
   (table) => [primaryKey({ columns: [table.project, table.id] })],
-);
-
-/** Keys of the built-in issuers. */
-export const signingKeys = pgTable(
-  "signing_keys",
-  {
-    /** RFC 7638 thumbprint. */
-    kid: text("kid").primaryKey(),
-    project: projectId(),
-    algorithm: text("algorithm").$type<BuiltInAlgorithm>().notNull(),
-    publicJwk: jsonb("public_jwk").$type<PublicJwk>().notNull(),
-    sealedPrivateJwk: bytea("sealed_private_jwk").notNull(),
-    state: text("state").$type<SigningKeyState>().notNull(),
-    createTime: createTime(),
-    /** When it began to sign; null = not yet. */
-    activateTime: time("activate_time"),
-    /** When it stopped signing: rotated or revoked; null = it has not. */
-    retireTime: time("retire_time"),
-    /** When it begins to sign by itself, at the earliest; null = only when told to. */
-    scheduledActivateTime: time("scheduled_activate_time"),
-    /** A sequence of the configuration that holds it: proxies that have applied it know the key. Null = not noted yet. */
-    publishedSequence: bigint("published_sequence", { mode: "bigint" }),
-  },
-  (table) => [
-    index("signing_keys_project").on(table.project, table.createTime),
-    // Two active keys would mean two replicas rotated at once: the second must fail.
-    uniqueIndex("signing_keys_one_active").on(table.project).where(sql`state = 'ACTIVE'`),
-  ],
 );
 
 export const apiKeys = pgTable(

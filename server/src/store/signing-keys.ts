@@ -1,24 +1,39 @@
 import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, lte, notExists, or, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
-import type { SigningKeyState } from "../model/signing-key.ts";
+import type { SigningKeyPurpose, SigningKeyState } from "../model/signing-key.ts";
 import type { Reader, Tx } from "./database.ts";
+import { preparedSelect, textsOf } from "./prepared-query.ts";
 import { insertedRow, updatedRow } from "./row-change.ts";
-import { proxies, signingKeys } from "./schema.ts";
+import { proxies } from "./schema.ts";
+import { signingKeys } from "./schema-tokens.ts";
 
 /** The private JWK is sealed for {table: "signing_keys", column: "sealed_private_jwk", project, row: kid, version: 1}. */
 export type SigningKeyRow = typeof signingKeys.$inferSelect;
 
-/** @throws ConduitError `resource_exists` when the key is known, or the project has another ACTIVE one */
+/** @throws ConduitError `resource_exists` when the key is known, or the project has another ACTIVE one of its purpose */
 export async function insertSigningKey(tx: Tx, row: SigningKeyRow): Promise<SigningKeyRow> {
   return insertedRow(await tx.insert(signingKeys).values(row).onConflictDoNothing().returning());
 }
 
-/** The key that signs now; undefined when the project has none. */
-export async function activeSigningKey(reader: Reader, project: string): Promise<SigningKeyRow | undefined> {
-  const isActive = and(eq(signingKeys.project, project), eq(signingKeys.state, "ACTIVE"));
+/** The key that signs now; undefined when the project has none for this. */
+export async function activeSigningKey(
+  reader: Reader,
+  project: string,
+  purpose: SigningKeyPurpose = "TOKEN",
+): Promise<SigningKeyRow | undefined> {
+  const isActive = and(isFor(project, purpose), eq(signingKeys.state, "ACTIVE"));
   const [row] = await reader.select().from(signingKeys).where(isActive);
   return row;
 }
+
+const SIGNING_TOKENS = preparedSelect(
+  signingKeys,
+  sql`${signingKeys.project} = any(${textsOf("projects")}) and ${signingKeys.purpose} = 'TOKEN' and ${signingKeys.state} = 'ACTIVE'`,
+);
+
+/** The keys that sign these projects' tokens now. */
+export const activeTokenKeys = (reader: Reader, projects: readonly string[]): Promise<SigningKeyRow[]> =>
+  SIGNING_TOKENS.run(reader, { projects: JSON.stringify(projects) });
 
 export async function getSigningKey(reader: Reader, project: string, kid: string): Promise<SigningKeyRow | undefined> {
   const isKey = and(eq(signingKeys.project, project), eq(signingKeys.kid, kid));
@@ -26,13 +41,17 @@ export async function getSigningKey(reader: Reader, project: string, kid: string
   return row;
 }
 
-/** Keys of a project in any of these states, oldest first. */
+const isFor = (project: string, purpose: SigningKeyPurpose) =>
+  and(eq(signingKeys.project, project), eq(signingKeys.purpose, purpose));
+
+/** Keys of a project for one purpose in any of these states, oldest first. */
 export function listSigningKeys(
   reader: Reader,
   project: string,
   states: readonly SigningKeyState[],
+  purpose: SigningKeyPurpose = "TOKEN",
 ): Promise<SigningKeyRow[]> {
-  const wanted = and(eq(signingKeys.project, project), inArray(signingKeys.state, [...states]));
+  const wanted = and(isFor(project, purpose), inArray(signingKeys.state, [...states]));
   return reader.select().from(signingKeys).where(wanted).orderBy(asc(signingKeys.createTime), asc(signingKeys.kid));
 }
 
@@ -78,12 +97,16 @@ export interface KeyWorkTimes {
   readonly activeBefore: Date;
 }
 
-/** Projects with a key that is due, at most `limit`. */
-export async function projectsWithKeyWork(reader: Reader, times: KeyWorkTimes, limit: number): Promise<string[]> {
-  const { state, project, retireTime, activateTime, scheduledActivateTime } = signingKeys;
+/** Keys of one purpose in one project. */
+export type KeyGroup = Pick<SigningKeyRow, "project" | "purpose">;
+
+/** Where a key is due, at most `limit`. */
+export function groupsWithKeyWork(reader: Reader, times: KeyWorkTimes, limit: number): Promise<KeyGroup[]> {
+  const { state, project, purpose, retireTime, activateTime, scheduledActivateTime } = signingKeys;
   const successor = alias(signingKeys, "successor");
   const isScheduled = and(
     eq(successor.project, project),
+    eq(successor.purpose, purpose),
     eq(successor.state, "PENDING"),
     isNotNull(successor.scheduledActivateTime),
   );
@@ -93,14 +116,8 @@ export async function projectsWithKeyWork(reader: Reader, times: KeyWorkTimes, l
     and(eq(state, "PENDING"), lte(scheduledActivateTime, times.now)),
     and(eq(state, "ACTIVE"), lte(activateTime, times.activeBefore), hasNoSuccessor),
   );
-  const rows = reader
-    .select({ project })
-    .from(signingKeys)
-    .where(due)
-    .groupBy(project)
-    .orderBy(asc(project))
-    .limit(limit);
-  return (await rows).map((row) => row.project);
+  const groups = reader.select({ project, purpose }).from(signingKeys).where(due).groupBy(project, purpose);
+  return groups.orderBy(asc(project), asc(purpose)).limit(limit);
 }
 
 /** Proxies that may serve and have not applied `sequence` of `epoch`, by id. @param heardSince older ones count as gone */

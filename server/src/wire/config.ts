@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  AssertionKeyConfigSchema,
   type DebugKeyConfig,
   DebugKeyConfigSchema,
   IssuerConfigSchema,
@@ -16,6 +17,7 @@ import { issuerFromProto, issuerToProto } from "./issuer.ts";
 import { linkFromProto, linkToProto } from "./link.ts";
 import { linkTokenFromProto, linkTokenToProto } from "./link-token.ts";
 import { revocationEntryFromProto, revocationEntryToProto } from "./revocation.ts";
+import { builtInAlgorithmFromProto } from "./signing-key.ts";
 import { msFromTimestamp, timestampFromMs } from "./time.ts";
 
 const KINDS: Readonly<Record<ConfigResourceKind, ResourceKind>> = {
@@ -24,6 +26,7 @@ const KINDS: Readonly<Record<ConfigResourceKind, ResourceKind>> = {
   issuer: ResourceKind.ISSUER,
   secret: ResourceKind.SECRET,
   revocation: ResourceKind.REVOCATION,
+  assertion_key: ResourceKind.ASSERTION_KEY,
 };
 
 export const kindToProto = (kind: ConfigResourceKind): ResourceKind => KINDS[kind];
@@ -51,6 +54,11 @@ export function encodeConfigResource(resource: ConfigResource): Uint8Array {
     case "secret": {
       const { name, sealedValue, sealedNextValue = new Uint8Array() } = resource;
       return toBinary(SecretConfigSchema, create(SecretConfigSchema, { name, sealedValue, sealedNextValue }));
+    }
+    case "assertion_key": {
+      const { name, iss, kid, algorithm, sealedPrivateJwk } = resource;
+      const message = { name, iss, kid, algorithm, sealedPrivateJwk };
+      return toBinary(AssertionKeyConfigSchema, create(AssertionKeyConfigSchema, message));
     }
     case "revocation":
       return toBinary(RevocationConfigSchema, revocationEntryToProto(resource.revocation, resource.name));
@@ -87,6 +95,11 @@ const DECODERS: Readonly<Record<ConfigResourceKind, (payload: Uint8Array) => Con
   secret(payload) {
     const { name, sealedValue, sealedNextValue } = fromBinary(SecretConfigSchema, payload);
     return { kind: "secret", name, sealedValue, ...(sealedNextValue.length > 0 && { sealedNextValue }) };
+  },
+  assertion_key(payload) {
+    const { name, iss, kid, algorithm, sealedPrivateJwk } = fromBinary(AssertionKeyConfigSchema, payload);
+    const known = required(builtInAlgorithmFromProto(algorithm));
+    return { kind: "assertion_key", name, iss, kid, algorithm: known, sealedPrivateJwk };
   },
   revocation(payload) {
     const message = fromBinary(RevocationConfigSchema, payload);

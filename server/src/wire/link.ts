@@ -86,6 +86,7 @@ export function linkFromProto(message: LinkMessage): Link {
     allowedRedirectOrigins: message.allowedRedirectOrigins,
     scanResponseBodies: message.scanResponseBodies,
     allowWebsocket: message.allowWebsocket,
+    ...(message.identityAssertion && { identityAssertion: true }),
   };
 }
 
@@ -132,6 +133,7 @@ export function linkToProto(link: Link, meta?: ResourceMeta, conditions: readonl
     allowedRedirectOrigins: [...link.allowedRedirectOrigins],
     scanResponseBodies: link.scanResponseBodies,
     allowWebsocket: link.allowWebsocket,
+    identityAssertion: link.identityAssertion ?? false,
   });
 }
 

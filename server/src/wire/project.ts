@@ -13,5 +13,7 @@ export function projectToProto(project: Project, meta: ResourceMeta): ProjectMes
   });
   message.accessTokenLifetime = durationFromMs(project.accessTokenLifetimeMs);
   message.accessTokenLifetimeMax = durationFromMs(project.accessTokenLifetimeMaxMs);
+  message.sessionIdleLifetime = durationFromMs(project.sessionIdleLifetimeMs);
+  message.sessionAbsoluteLifetime = durationFromMs(project.sessionAbsoluteLifetimeMs);
   return message;
 }

@@ -21,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/config_service.proto.
  */
 export const file_conduit_v1_config_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9jb25kdWl0L3YxL2NvbmZpZ19zZXJ2aWNlLnByb3RvEgpjb25kdWl0LnYxIk4KDENvbmZpZ0N1cnNvchINCgVlcG9jaBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIdCgxzdGF0ZV9kaWdlc3QYAyABKAxCB7pIBHoCGCAigQEKEldhdGNoQ29uZmlnUmVxdWVzdBIeCg1wcm94eV92ZXJzaW9uGAEgASgJQge6SARyAhhAEhwKC2luc3RhbmNlX2lkGAIgASgJQge6SARyAhhAEi0KC3Jlc3VtZV9mcm9tGAMgASgLMhguY29uZHVpdC52MS5Db25maWdDdXJzb3Ii5QEKE1dhdGNoQ29uZmlnUmVzcG9uc2USIgoFaGVsbG8YASABKAsyES5jb25kdWl0LnYxLkhlbGxvSAASLQoIc25hcHNob3QYAiABKAsyGS5jb25kdWl0LnYxLlNuYXBzaG90Q2h1bmtIABIiCgVkZWx0YRgDIAEoCzIRLmNvbmR1aXQudjEuRGVsdGFIABIqCgloZWFydGJlYXQYBCABKAsyFS5jb25kdWl0LnYxLkhlYXJ0YmVhdEgAEiIKBWRyYWluGAUgASgLMhEuY29uZHVpdC52MS5EcmFpbkgAQgcKBWV2ZW50IvkECgVIZWxsbxINCgVlcG9jaBgBIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAIgASgEEiQKBG1vZGUYAyABKA4yFi5jb25kdWl0LnYxLkhlbGxvLk1vZGUSOQoPc25hcHNob3RfcmVhc29uGAQgASgOMiAuY29uZHVpdC52MS5IZWxsby5TbmFwc2hvdFJlYXNvbhI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLc2VydmVyX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKCWZsZWV0X2tleRgHIAEoDEIDgAEBEhcKD2luc3RhbGxhdGlvbl9pZBgIIAEoCRINCgVwcm94eRgJIAEoCSJACgRNb2RlEhQKEE1PREVfVU5TUEVDSUZJRUQQABIPCgtNT0RFX1JFU1VNRRABEhEKDU1PREVfU05BUFNIT1QQAiL+AQoOU25hcHNob3RSZWFzb24SHwobU05BUFNIT1RfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaU05BUFNIT1RfUkVBU09OX0NPTERfU1RBUlQQARIdChlTTkFQU0hPVF9SRUFTT05fQ09NUEFDVEVEEAISIQodU05BUFNIT1RfUkVBU09OX0VQT0NIX0NIQU5HRUQQAxIgChxTTkFQU0hPVF9SRUFTT05fQ0xJRU5UX0FIRUFEEAQSIwofU05BUFNIT1RfUkVBU09OX0RJR0VTVF9NSVNNQVRDSBAFEiIKHlNOQVBTSE9UX1JFQVNPTl9UT09fRkFSX0JFSElORBAGIpwBCg5SZXNvdXJjZUNoYW5nZRImCgRraW5kGAEgASgOMhguY29uZHVpdC52MS5SZXNvdXJjZUtpbmQSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKBnVwc2VydBgEIAEoDEgAEicKBmRlbGV0ZRgFIAEoCzIVLmNvbmR1aXQudjEuVG9tYnN0b25lSABCCAoGY2hhbmdlIgsKCVRvbWJzdG9uZSKcAQoNU25hcHNob3RDaHVuaxIQCghzZXF1ZW5jZRgBIAEoBBINCgVpbmRleBgCIAEoDRIMCgRsYXN0GAMgASgIEhcKD3RvdGFsX3Jlc291cmNlcxgEIAEoBBItCglyZXNvdXJjZXMYBSADKAsyGi5jb25kdWl0LnYxLlJlc291cmNlQ2hhbmdlEhQKDHN0YXRlX2RpZ2VzdBgGIAEoDCKnAQoFRGVsdGESFQoNZnJvbV9zZXF1ZW5jZRgBIAEoBBITCgt0b19zZXF1ZW5jZRgCIAEoBBIrCgdjaGFuZ2VzGAMgAygLMhouY29uZHVpdC52MS5SZXNvdXJjZUNoYW5nZRIvCgtjb21taXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RhdGVfZGlnZXN0GAUgASgMImkKCUhlYXJ0YmVhdBIVCg1oZWFkX3NlcXVlbmNlGAEgASgEEhQKDHN0YXRlX2RpZ2VzdBgCIAEoDBIvCgtzZXJ2ZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiPAoFRHJhaW4SMwoQcmVjb25uZWN0X3dpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJcCgpMaW5rQ29uZmlnEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSLgoKZGVidWdfa2V5cxgCIAMoCzIaLmNvbmR1aXQudjEuRGVidWdLZXlDb25maWciVQoORGVidWdLZXlDb25maWcSEgoKa2V5X3NoYTI1NhgBIAEoDBIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUgoPTGlua1Rva2VuQ29uZmlnEikKCmxpbmtfdG9rZW4YASABKAsyFS5jb25kdWl0LnYxLkxpbmtUb2tlbhIUCgx0b2tlbl9zaGEyNTYYAiABKAwiQAoMSXNzdWVyQ29uZmlnEiIKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyEgwKBGp3a3MYAiABKAkiTQoMU2VjcmV0Q29uZmlnEgwKBG5hbWUYASABKAkSFAoMc2VhbGVkX3ZhbHVlGAIgASgMEhkKEXNlYWxlZF9uZXh0X3ZhbHVlGAMgASgMIpgBChBSZXZvY2F0aW9uQ29uZmlnEgwKBG5hbWUYASABKAwSEgoKdGFyZ2V0X2tleRgCIAEoDBIxCg1pc3N1ZWRfYmVmb3JlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi5gEKGVJlcG9ydENvbmZpZ1N0YXR1c1JlcXVlc3QSMQoHYXBwbGllZBgBIAEoCzIYLmNvbmR1aXQudjEuQ29uZmlnQ3Vyc29yQga6SAPIAQESOQoIcmVqZWN0ZWQYAiADKAsyHC5jb25kdWl0LnYxLlJlamVjdGVkUmVzb3VyY2VCCbpIBpIBAxDoBxIeCg1wcm94eV92ZXJzaW9uGAMgASgJQge6SARyAhhAEjsKC2lzc3Vlcl9rZXlzGAQgAygLMhsuY29uZHVpdC52MS5Jc3N1ZXJLZXlSZXBvcnRCCbpIBpIBAxD0AyJYCg9Jc3N1ZXJLZXlSZXBvcnQSGAoGaXNzdWVyGAEgASgJQgi6SAVyAxiAAhIrCgZzdGF0dXMYAiABKAsyGy5jb25kdWl0LnYxLklzc3VlcktleVN0YXR1cyIcChpSZXBvcnRDb25maWdTdGF0dXNSZXNwb25zZSJrChJSZXBvcnRVc2FnZVJlcXVlc3QSGgoIYmF0Y2hfaWQYASABKAlCCLpIBXIDsAEBEjkKCmluY3JlbWVudHMYAiADKAsyGi5jb25kdWl0LnYxLlVzYWdlSW5jcmVtZW50Qgm6SAaSAQMQkE4inQEKDlVzYWdlSW5jcmVtZW50EioKBm1pbnV0ZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEbGluaxgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEg8KB291dGNvbWUYBCABKAkSFAoMc3RhdHVzX2NsYXNzGAUgASgFEhkKCHJlcXVlc3RzGAYgASgDQge6SAQiAigAIhUKE1JlcG9ydFVzYWdlUmVzcG9uc2UqtQEKDFJlc291cmNlS2luZBIdChlSRVNPVVJDRV9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSUkVTT1VSQ0VfS0lORF9MSU5LEAESHAoYUkVTT1VSQ0VfS0lORF9MSU5LX1RPS0VOEAISGAoUUkVTT1VSQ0VfS0lORF9JU1NVRVIQAxIYChRSRVNPVVJDRV9LSU5EX1NFQ1JFVBAEEhwKGFJFU09VUkNFX0tJTkRfUkVWT0NBVElPThAFMpYCCg1Db25maWdTZXJ2aWNlElAKC1dhdGNoQ29uZmlnEh4uY29uZHVpdC52MS5XYXRjaENvbmZpZ1JlcXVlc3QaHy5jb25kdWl0LnYxLldhdGNoQ29uZmlnUmVzcG9uc2UwARJjChJSZXBvcnRDb25maWdTdGF0dXMSJS5jb25kdWl0LnYxLlJlcG9ydENvbmZpZ1N0YXR1c1JlcXVlc3QaJi5jb25kdWl0LnYxLlJlcG9ydENvbmZpZ1N0YXR1c1Jlc3BvbnNlEk4KC1JlcG9ydFVzYWdlEh4uY29uZHVpdC52MS5SZXBvcnRVc2FnZVJlcXVlc3QaHy5jb25kdWl0LnYxLlJlcG9ydFVzYWdlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_conduit_v1_issuer_service, file_conduit_v1_link_service, file_conduit_v1_link_token_service, file_conduit_v1_proxy_service, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch9jb25kdWl0L3YxL2NvbmZpZ19zZXJ2aWNlLnByb3RvEgpjb25kdWl0LnYxIk4KDENvbmZpZ0N1cnNvchINCgVlcG9jaBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBIdCgxzdGF0ZV9kaWdlc3QYAyABKAxCB7pIBHoCGCAigQEKEldhdGNoQ29uZmlnUmVxdWVzdBIeCg1wcm94eV92ZXJzaW9uGAEgASgJQge6SARyAhhAEhwKC2luc3RhbmNlX2lkGAIgASgJQge6SARyAhhAEi0KC3Jlc3VtZV9mcm9tGAMgASgLMhguY29uZHVpdC52MS5Db25maWdDdXJzb3Ii5QEKE1dhdGNoQ29uZmlnUmVzcG9uc2USIgoFaGVsbG8YASABKAsyES5jb25kdWl0LnYxLkhlbGxvSAASLQoIc25hcHNob3QYAiABKAsyGS5jb25kdWl0LnYxLlNuYXBzaG90Q2h1bmtIABIiCgVkZWx0YRgDIAEoCzIRLmNvbmR1aXQudjEuRGVsdGFIABIqCgloZWFydGJlYXQYBCABKAsyFS5jb25kdWl0LnYxLkhlYXJ0YmVhdEgAEiIKBWRyYWluGAUgASgLMhEuY29uZHVpdC52MS5EcmFpbkgAQgcKBWV2ZW50IvkECgVIZWxsbxINCgVlcG9jaBgBIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAIgASgEEiQKBG1vZGUYAyABKA4yFi5jb25kdWl0LnYxLkhlbGxvLk1vZGUSOQoPc25hcHNob3RfcmVhc29uGAQgASgOMiAuY29uZHVpdC52MS5IZWxsby5TbmFwc2hvdFJlYXNvbhI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLc2VydmVyX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKCWZsZWV0X2tleRgHIAEoDEIDgAEBEhcKD2luc3RhbGxhdGlvbl9pZBgIIAEoCRINCgVwcm94eRgJIAEoCSJACgRNb2RlEhQKEE1PREVfVU5TUEVDSUZJRUQQABIPCgtNT0RFX1JFU1VNRRABEhEKDU1PREVfU05BUFNIT1QQAiL+AQoOU25hcHNob3RSZWFzb24SHwobU05BUFNIT1RfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaU05BUFNIT1RfUkVBU09OX0NPTERfU1RBUlQQARIdChlTTkFQU0hPVF9SRUFTT05fQ09NUEFDVEVEEAISIQodU05BUFNIT1RfUkVBU09OX0VQT0NIX0NIQU5HRUQQAxIgChxTTkFQU0hPVF9SRUFTT05fQ0xJRU5UX0FIRUFEEAQSIwofU05BUFNIT1RfUkVBU09OX0RJR0VTVF9NSVNNQVRDSBAFEiIKHlNOQVBTSE9UX1JFQVNPTl9UT09fRkFSX0JFSElORBAGIpwBCg5SZXNvdXJjZUNoYW5nZRImCgRraW5kGAEgASgOMhguY29uZHVpdC52MS5SZXNvdXJjZUtpbmQSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhAKBnVwc2VydBgEIAEoDEgAEicKBmRlbGV0ZRgFIAEoCzIVLmNvbmR1aXQudjEuVG9tYnN0b25lSABCCAoGY2hhbmdlIgsKCVRvbWJzdG9uZSKcAQoNU25hcHNob3RDaHVuaxIQCghzZXF1ZW5jZRgBIAEoBBINCgVpbmRleBgCIAEoDRIMCgRsYXN0GAMgASgIEhcKD3RvdGFsX3Jlc291cmNlcxgEIAEoBBItCglyZXNvdXJjZXMYBSADKAsyGi5jb25kdWl0LnYxLlJlc291cmNlQ2hhbmdlEhQKDHN0YXRlX2RpZ2VzdBgGIAEoDCKnAQoFRGVsdGESFQoNZnJvbV9zZXF1ZW5jZRgBIAEoBBITCgt0b19zZXF1ZW5jZRgCIAEoBBIrCgdjaGFuZ2VzGAMgAygLMhouY29uZHVpdC52MS5SZXNvdXJjZUNoYW5nZRIvCgtjb21taXRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMc3RhdGVfZGlnZXN0GAUgASgMImkKCUhlYXJ0YmVhdBIVCg1oZWFkX3NlcXVlbmNlGAEgASgEEhQKDHN0YXRlX2RpZ2VzdBgCIAEoDBIvCgtzZXJ2ZXJfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiPAoFRHJhaW4SMwoQcmVjb25uZWN0X3dpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJcCgpMaW5rQ29uZmlnEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSLgoKZGVidWdfa2V5cxgCIAMoCzIaLmNvbmR1aXQudjEuRGVidWdLZXlDb25maWciVQoORGVidWdLZXlDb25maWcSEgoKa2V5X3NoYTI1NhgBIAEoDBIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUgoPTGlua1Rva2VuQ29uZmlnEikKCmxpbmtfdG9rZW4YASABKAsyFS5jb25kdWl0LnYxLkxpbmtUb2tlbhIUCgx0b2tlbl9zaGEyNTYYAiABKAwiQAoMSXNzdWVyQ29uZmlnEiIKBmlzc3VlchgBIAEoCzISLmNvbmR1aXQudjEuSXNzdWVyEgwKBGp3a3MYAiABKAkiTQoMU2VjcmV0Q29uZmlnEgwKBG5hbWUYASABKAkSFAoMc2VhbGVkX3ZhbHVlGAIgASgMEhkKEXNlYWxlZF9uZXh0X3ZhbHVlGAMgASgMImsKEkFzc2VydGlvbktleUNvbmZpZxIMCgRuYW1lGAEgASgJEgsKA2lzcxgCIAEoCRILCgNraWQYAyABKAkSEQoJYWxnb3JpdGhtGAQgASgJEhoKEnNlYWxlZF9wcml2YXRlX2p3axgFIAEoDCKYAQoQUmV2b2NhdGlvbkNvbmZpZxIMCgRuYW1lGAEgASgMEhIKCnRhcmdldF9rZXkYAiABKAwSMQoNaXNzdWVkX2JlZm9yZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuYBChlSZXBvcnRDb25maWdTdGF0dXNSZXF1ZXN0EjEKB2FwcGxpZWQYASABKAsyGC5jb25kdWl0LnYxLkNvbmZpZ0N1cnNvckIGukgDyAEBEjkKCHJlamVjdGVkGAIgAygLMhwuY29uZHVpdC52MS5SZWplY3RlZFJlc291cmNlQgm6SAaSAQMQ6AcSHgoNcHJveHlfdmVyc2lvbhgDIAEoCUIHukgEcgIYQBI7Cgtpc3N1ZXJfa2V5cxgEIAMoCzIbLmNvbmR1aXQudjEuSXNzdWVyS2V5UmVwb3J0Qgm6SAaSAQMQ9AMiWAoPSXNzdWVyS2V5UmVwb3J0EhgKBmlzc3VlchgBIAEoCUIIukgFcgMYgAISKwoGc3RhdHVzGAIgASgLMhsuY29uZHVpdC52MS5Jc3N1ZXJLZXlTdGF0dXMiHAoaUmVwb3J0Q29uZmlnU3RhdHVzUmVzcG9uc2UiawoSUmVwb3J0VXNhZ2VSZXF1ZXN0EhoKCGJhdGNoX2lkGAEgASgJQgi6SAVyA7ABARI5CgppbmNyZW1lbnRzGAIgAygLMhouY29uZHVpdC52MS5Vc2FnZUluY3JlbWVudEIJukgGkgEDEJBOIp0BCg5Vc2FnZUluY3JlbWVudBIqCgZtaW51dGUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGxpbmsYAiABKAkSDwoHc3ViamVjdBgDIAEoCRIPCgdvdXRjb21lGAQgASgJEhQKDHN0YXR1c19jbGFzcxgFIAEoBRIZCghyZXF1ZXN0cxgGIAEoA0IHukgEIgIoACIVChNSZXBvcnRVc2FnZVJlc3BvbnNlKtYBCgxSZXNvdXJjZUtpbmQSHQoZUkVTT1VSQ0VfS0lORF9VTlNQRUNJRklFRBAAEhYKElJFU09VUkNFX0tJTkRfTElOSxABEhwKGFJFU09VUkNFX0tJTkRfTElOS19UT0tFThACEhgKFFJFU09VUkNFX0tJTkRfSVNTVUVSEAMSGAoUUkVTT1VSQ0VfS0lORF9TRUNSRVQQBBIcChhSRVNPVVJDRV9LSU5EX1JFVk9DQVRJT04QBRIfChtSRVNPVVJDRV9LSU5EX0FTU0VSVElPTl9LRVkQBjKWAgoNQ29uZmlnU2VydmljZRJQCgtXYXRjaENvbmZpZxIeLmNvbmR1aXQudjEuV2F0Y2hDb25maWdSZXF1ZXN0Gh8uY29uZHVpdC52MS5XYXRjaENvbmZpZ1Jlc3BvbnNlMAESYwoSUmVwb3J0Q29uZmlnU3RhdHVzEiUuY29uZHVpdC52MS5SZXBvcnRDb25maWdTdGF0dXNSZXF1ZXN0GiYuY29uZHVpdC52MS5SZXBvcnRDb25maWdTdGF0dXNSZXNwb25zZRJOCgtSZXBvcnRVc2FnZRIeLmNvbmR1aXQudjEuUmVwb3J0VXNhZ2VSZXF1ZXN0Gh8uY29uZHVpdC52MS5SZXBvcnRVc2FnZVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_conduit_v1_issuer_service, file_conduit_v1_link_service, file_conduit_v1_link_token_service, file_conduit_v1_proxy_service, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A place in the log, and what the holder's state looks like there.
@@ -375,7 +375,7 @@ export type ResourceChange = Message<"conduit.v1.ResourceChange"> & {
    */
   change: {
     /**
-     * The encoded LinkConfig, LinkTokenConfig, IssuerConfig, SecretConfig or RevocationConfig.
+     * The encoded LinkConfig, LinkTokenConfig, IssuerConfig, SecretConfig, RevocationConfig or AssertionKeyConfig.
      *
      * @generated from field: bytes upsert = 4;
      */
@@ -723,6 +723,55 @@ export const SecretConfigSchema: GenMessage<SecretConfig> = /*@__PURE__*/
   messageDesc(file_conduit_v1_config_service, 14);
 
 /**
+ * Payload of the key that signs a project's assertions; sent while a link of the project asks for them.
+ *
+ * @generated from message conduit.v1.AssertionKeyConfig
+ */
+export type AssertionKeyConfig = Message<"conduit.v1.AssertionKeyConfig"> & {
+  /**
+   * `projects/{project}/assertionKey`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * `iss` of the assertions: the project's issuer.
+   *
+   * @generated from field: string iss = 2;
+   */
+  iss: string;
+
+  /**
+   * Which key: the last part of `projects/{project}/signingKeys/{kid}`.
+   *
+   * @generated from field: string kid = 3;
+   */
+  kid: string;
+
+  /**
+   * `ES256`, `RS256` or `Ed25519`.
+   *
+   * @generated from field: string algorithm = 4;
+   */
+  algorithm: string;
+
+  /**
+   * The private key as JWK text, sealed under the fleet key.
+   *
+   * @generated from field: bytes sealed_private_jwk = 5;
+   */
+  sealedPrivateJwk: Uint8Array;
+};
+
+/**
+ * Describes the message conduit.v1.AssertionKeyConfig.
+ * Use `create(AssertionKeyConfigSchema)` to create a new message.
+ */
+export const AssertionKeyConfigSchema: GenMessage<AssertionKeyConfig> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_config_service, 15);
+
+/**
  * Payload of a revocation. Times are whole seconds: a proxy holds a million of them.
  *
  * @generated from message conduit.v1.RevocationConfig
@@ -762,7 +811,7 @@ export type RevocationConfig = Message<"conduit.v1.RevocationConfig"> & {
  * Use `create(RevocationConfigSchema)` to create a new message.
  */
 export const RevocationConfigSchema: GenMessage<RevocationConfig> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 15);
+  messageDesc(file_conduit_v1_config_service, 16);
 
 /**
  * Request of ReportConfigStatus.
@@ -804,7 +853,7 @@ export type ReportConfigStatusRequest = Message<"conduit.v1.ReportConfigStatusRe
  * Use `create(ReportConfigStatusRequestSchema)` to create a new message.
  */
 export const ReportConfigStatusRequestSchema: GenMessage<ReportConfigStatusRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 16);
+  messageDesc(file_conduit_v1_config_service, 17);
 
 /**
  * State of one issuer's fetched keys.
@@ -832,7 +881,7 @@ export type IssuerKeyReport = Message<"conduit.v1.IssuerKeyReport"> & {
  * Use `create(IssuerKeyReportSchema)` to create a new message.
  */
 export const IssuerKeyReportSchema: GenMessage<IssuerKeyReport> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 17);
+  messageDesc(file_conduit_v1_config_service, 18);
 
 /**
  * Response of ReportConfigStatus.
@@ -847,7 +896,7 @@ export type ReportConfigStatusResponse = Message<"conduit.v1.ReportConfigStatusR
  * Use `create(ReportConfigStatusResponseSchema)` to create a new message.
  */
 export const ReportConfigStatusResponseSchema: GenMessage<ReportConfigStatusResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 18);
+  messageDesc(file_conduit_v1_config_service, 19);
 
 /**
  * Request of ReportUsage.
@@ -875,7 +924,7 @@ export type ReportUsageRequest = Message<"conduit.v1.ReportUsageRequest"> & {
  * Use `create(ReportUsageRequestSchema)` to create a new message.
  */
 export const ReportUsageRequestSchema: GenMessage<ReportUsageRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 19);
+  messageDesc(file_conduit_v1_config_service, 20);
 
 /**
  * Requests of one minute, link, subject and outcome.
@@ -931,7 +980,7 @@ export type UsageIncrement = Message<"conduit.v1.UsageIncrement"> & {
  * Use `create(UsageIncrementSchema)` to create a new message.
  */
 export const UsageIncrementSchema: GenMessage<UsageIncrement> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 20);
+  messageDesc(file_conduit_v1_config_service, 21);
 
 /**
  * Response of ReportUsage.
@@ -946,7 +995,7 @@ export type ReportUsageResponse = Message<"conduit.v1.ReportUsageResponse"> & {
  * Use `create(ReportUsageResponseSchema)` to create a new message.
  */
 export const ReportUsageResponseSchema: GenMessage<ReportUsageResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_config_service, 21);
+  messageDesc(file_conduit_v1_config_service, 22);
 
 /**
  * What kind of resource.
@@ -995,6 +1044,13 @@ export const ResourceKind = {
    * @generated from enum value: RESOURCE_KIND_REVOCATION = 5;
    */
   REVOCATION: 5,
+
+  /**
+   * AssertionKeyConfig.
+   *
+   * @generated from enum value: RESOURCE_KIND_ASSERTION_KEY = 6;
+   */
+  ASSERTION_KEY: 6,
 } as const;
 
 /**

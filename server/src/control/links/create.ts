@@ -18,6 +18,7 @@ import { rehearse } from "../rehearse.ts";
 import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readProjectName } from "../resource-path.ts";
+import { type AssertionKeySteps, assertionKeySteps, spareAssertionKey } from "./assertion.ts";
 import { linkChange, linkMessageOf, specOf } from "./convert.ts";
 import { requirePrivateAllowed, requireRules, requireSound } from "./soundness.ts";
 
@@ -30,7 +31,8 @@ export async function createLink(
   const id = request.linkId || newId(deps.random, request.link?.displayName ?? "", "link");
   const link = newLink(required(request.link), linkName(project, id));
   requirePrivateAllowed(principalOf(context), link, undefined);
-  const make = (tx: Tx) => insertSoundLink(tx, project, link, new Date(deps.clock.now()));
+  const steps = assertionKeySteps(deps, project, undefined, link, await spareAssertionKey(link));
+  const make = (tx: Tx) => insertSoundLink(tx, project, link, steps, new Date(deps.clock.now()));
   if (request.validateOnly) {
     const { result } = await rehearse(deps.store, make);
     return { link: linkMessageOf(result, undefined), configSequence: 0n };
@@ -50,9 +52,17 @@ function newLink(message: LinkMessage, name: string): Link {
   return { ...link, name, state: "ACTIVE" };
 }
 
-async function insertSoundLink(tx: Tx, project: string, link: Link, now: Date): Promise<Write<LinkRow>> {
+async function insertSoundLink(
+  tx: Tx,
+  project: string,
+  link: Link,
+  steps: AssertionKeySteps,
+  now: Date,
+): Promise<Write<LinkRow>> {
   await requireProject(tx, project);
+  await steps.prepare(tx);
   await requireSound(tx, project, link);
   const row = { project, id: idOf(link.name), spec: specOf(link), createTime: now, updateTime: now };
-  return { result: await insertLink(tx, row), changes: [linkChange(link, [])] };
+  const result = await insertLink(tx, row);
+  return { result, changes: [linkChange(link, []), ...(await steps.changes(tx))] };
 }

@@ -17,6 +17,7 @@ import { requireEtag } from "../etag.ts";
 import { readPage } from "../page-token.ts";
 import { requireProject } from "../require-project.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
+import { assertionKeySteps } from "./assertion.ts";
 import { linkChange, linkMessageOf, linkOf, specOf } from "./convert.ts";
 import { createLink } from "./create.ts";
 import { createDebugKey } from "./debug-keys.ts";
@@ -56,11 +57,15 @@ export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
     const { project, id } = readNameInProject("link", name, "name");
     const event = auditOf(context, name, deps.clock.now());
     const { sequence } = await commitChanges(deps.store, event, async (tx) => {
-      requireEtag(etag, found(await lockLink(tx, project, id)));
+      const row = found(await lockLink(tx, project, id));
+      requireEtag(etag, row);
+      const steps = assertionKeySteps(deps, project, row.spec, undefined, undefined);
+      await steps.prepare(tx);
       const tokens = (await allLinkTokens(tx, id)).map((token) => linkTokenName(project, id, token.id));
       await deleteLink(tx, project, id);
       const gone = tokens.map((token) => ({ op: "delete" as const, kind: "link_token" as const, name: token }));
-      return { result: undefined, changes: [...gone, { op: "delete", kind: "link", name }] };
+      const changes = [...gone, { op: "delete" as const, kind: "link" as const, name }, ...(await steps.changes(tx))];
+      return { result: undefined, changes };
     });
     return { configSequence: sequence };
   },

@@ -17,6 +17,7 @@ import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
 import { rehearse } from "../rehearse.ts";
 import { required } from "../required.ts";
 import { found, readNameInProject } from "../resource-path.ts";
+import { assertionKeySteps, spareAssertionKey } from "./assertion.ts";
 import { linkChange, linkMessageOf, linkOf, specOf } from "./convert.ts";
 import { requirePrivateAllowed, requireSound } from "./soundness.ts";
 
@@ -29,15 +30,19 @@ export async function updateLink(
   context: AuditedCall,
 ): Promise<{ link: LinkMessage; configSequence: bigint }> {
   const { project, id } = readNameInProject("link", request.link?.name ?? "", "link.name");
+  const spare = await spareAssertionKey(request.link);
   const change = async (tx: Tx): Promise<Write<LinkRow>> => {
     const row = found(await lockLink(tx, project, id));
     requireEtag(request.link?.etag ?? "", row);
     const current = linkOf(row);
     const next = changedLink(current, request);
     requirePrivateAllowed(principalOf(context), next, current);
+    const steps = assertionKeySteps(deps, project, current, next, spare);
+    await steps.prepare(tx);
     await requireSound(tx, project, next);
     const changed = { ...row, spec: specOf(next), updateTime: new Date(deps.clock.now()) };
-    return { result: await updateRow(tx, changed), changes: [linkChange(next, row.debugKeys)] };
+    const result = await updateRow(tx, changed);
+    return { result, changes: [linkChange(next, row.debugKeys), ...(await steps.changes(tx))] };
   };
   if (request.validateOnly) {
     const { result } = await rehearse(deps.store, change);

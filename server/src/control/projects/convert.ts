@@ -6,6 +6,8 @@ import { metaOf } from "../etag.ts";
 
 export function projectMessageOf(row: ProjectRow): ProjectMessage {
   const { id, displayName, issuer, accessTokenLifetimeMs, accessTokenLifetimeMaxMs } = row;
-  const lifetimes = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
+  const { sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs } = row;
+  const ofTokens = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
+  const lifetimes = { ...ofTokens, sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs };
   return projectToProto({ name: projectName(id), displayName, issuer, ...lifetimes }, metaOf(row));
 }

@@ -11,6 +11,7 @@ export function signingKeyMessageOf(row: SigningKeyRow, nowMs: number): SigningK
   const state = stateOf(row, nowMs);
   return signingKeyToProto({
     name: signingKeyName(row.project, row.kid),
+    purpose: row.purpose,
     algorithm: row.algorithm,
     state,
     publicJwk: row.publicJwk,

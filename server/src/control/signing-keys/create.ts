@@ -8,10 +8,10 @@ import { generateSigningKey, readPrivateKey, type StoredSigningKey } from "../..
 import { invalidFields } from "../../model/errors.ts";
 import { idOf, signingKeyName } from "../../model/resource-name.ts";
 import { SecretText } from "../../model/secret-text.ts";
-import type { BuiltInAlgorithm } from "../../model/signing-key.ts";
+import type { BuiltInAlgorithm, SigningKeyPurpose } from "../../model/signing-key.ts";
 import type { Tx } from "../../store/database.ts";
 import { activeSigningKey, getSigningKey, insertSigningKey, type SigningKeyRow } from "../../store/signing-keys.ts";
-import { builtInAlgorithmFromProto } from "../../wire/signing-key.ts";
+import { builtInAlgorithmFromProto, purposeFromProto } from "../../wire/signing-key.ts";
 import type { AuditedCall } from "../audit-of.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
@@ -28,11 +28,12 @@ export async function createSigningKey(
 ): Promise<{ signingKey: SigningKeyMessage; configSequence: bigint }> {
   const project = readProjectName(request.parent, "parent");
   const nowMs = deps.clock.now();
-  const stored = await storedKeyOf(deps, project, request);
+  const purpose = purposeFromProto(request.signingKey?.purpose);
+  const stored = await storedKeyOf(deps, project, purpose, request);
   const make = async (tx: Tx): Promise<Write<SigningKeyRow>> => {
-    const { active, changes } = await lockKeys(tx, project);
+    const { active, changes } = await lockKeys(deps, tx, project, purpose);
     const state = active === undefined ? "ACTIVE" : "PENDING";
-    const row = signingKeyRow(deps, await sealingKeyOf(tx, project), stored, state, new Date(nowMs));
+    const row = signingKeyRow(deps, await sealingKeyOf(tx, project), stored, state, new Date(nowMs), purpose);
     return { result: await insertSigningKey(tx, row), changes: await changes(nowMs) };
   };
   const resourceName = signingKeyName(project, stored.kid);
@@ -50,10 +51,11 @@ export async function createSigningKey(
 async function storedKeyOf(
   deps: Deps,
   project: string,
+  purpose: SigningKeyPurpose,
   { signingKey, privateKey }: CreateSigningKeyRequest,
 ): Promise<StoredSigningKey> {
   const wanted = builtInAlgorithmFromProto(signingKey?.algorithm ?? "");
-  if (privateKey === "") return generateSigningKey(wanted ?? (await currentAlgorithm(deps, project)));
+  if (privateKey === "") return generateSigningKey(wanted ?? (await currentAlgorithm(deps, project, purpose)));
   const imported = await readPrivateKey(new SecretText(privateKey));
   if (imported === undefined) {
     const description = "must be a PKCS#8 PEM or JWK private key: P-256, Ed25519, or RSA of 2048-4096 bits";
@@ -65,7 +67,11 @@ async function storedKeyOf(
 }
 
 /** A new key is like the one that signs now: whoever verifies can do that. */
-export async function currentAlgorithm(deps: Deps, project: string): Promise<BuiltInAlgorithm> {
-  const active = await deps.store.read((reader) => activeSigningKey(reader, project));
+export async function currentAlgorithm(
+  deps: Deps,
+  project: string,
+  purpose: SigningKeyPurpose,
+): Promise<BuiltInAlgorithm> {
+  const active = await deps.store.read((reader) => activeSigningKey(reader, project, purpose));
   return active?.algorithm ?? "ES256";
 }

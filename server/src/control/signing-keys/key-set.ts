@@ -1,21 +1,24 @@
 import type { ConfigChange } from "../../model/config-resource.ts";
 import { BUILT_IN_ISSUER_ID } from "../../model/project.ts";
-import { PUBLISHED_STATES } from "../../model/signing-key.ts";
+import { PUBLISHED_STATES, type SigningKeyPurpose } from "../../model/signing-key.ts";
 import type { Tx } from "../../store/database.ts";
 import { lockIssuer } from "../../store/issuers.ts";
 import { changeSigningKey, listSigningKeys, notePublished, type SigningKeyRow } from "../../store/signing-keys.ts";
 import type { Store } from "../../store/store.ts";
+import { assertionKeyChanges } from "../assertion-key.ts";
+import type { Deps } from "../deps.ts";
 import { issuerChange } from "../issuer-change.ts";
 import { issuerOf } from "../issuer-row.ts";
 import { found } from "../resource-path.ts";
 
-/** The keys of a project that are published or signing, while nobody else can change them. */
+/** The keys of a project for one purpose that are published or signing, while nobody else can change them. */
 export interface LockedKeys {
+  readonly purpose: SigningKeyPurpose;
   /** Oldest first. */
   readonly keys: readonly SigningKeyRow[];
   /** The one that signs. */
   readonly active: SigningKeyRow | undefined;
-  /** What the proxies get of the issuer, as it is when this is called. */
+  /** What the proxies get, as it is when this is called: key sets to verify with, or the key that signs assertions. */
   changes(nowMs: number): Promise<ConfigChange[]>;
 }
 
@@ -23,13 +26,15 @@ export interface LockedKeys {
  * Locks the built-in issuer of a project, through which everything that changes its keys goes one after the other.
  * @throws ConduitError `resource_not_found` when there is no such project
  */
-export async function lockKeys(tx: Tx, project: string): Promise<LockedKeys> {
+export async function lockKeys(deps: Deps, tx: Tx, project: string, purpose: SigningKeyPurpose): Promise<LockedKeys> {
   const issuer = issuerOf(found(await lockIssuer(tx, project, BUILT_IN_ISSUER_ID)));
-  const keys = await listSigningKeys(tx, project, PUBLISHED_STATES);
+  const keys = await listSigningKeys(tx, project, PUBLISHED_STATES, purpose);
   return {
+    purpose,
     keys,
     active: keys.find(({ state }) => state === "ACTIVE"),
-    changes: async (nowMs) => [await issuerChange(tx, issuer, nowMs)],
+    changes: async (nowMs) =>
+      purpose === "ASSERTION" ? assertionKeyChanges(deps, tx, project) : [await issuerChange(tx, issuer, nowMs)],
   };
 }
 

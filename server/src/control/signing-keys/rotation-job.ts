@@ -6,7 +6,7 @@ import { ROTATE_AFTER_MS, SCHEDULED_LEAD_MS, unpublishTimeMs } from "../../polic
 import { tryTask } from "../../store/advisory-lock.ts";
 import { recordAudit } from "../../store/audit.ts";
 import type { Tx } from "../../store/database.ts";
-import { changeSigningKey, projectsWithKeyWork, type SigningKeyRow } from "../../store/signing-keys.ts";
+import { changeSigningKey, groupsWithKeyWork, type KeyGroup, type SigningKeyRow } from "../../store/signing-keys.ts";
 import type { Deps } from "../deps.ts";
 import { stateOf } from "../signing-keys.ts";
 import { currentAlgorithm } from "./create.ts";
@@ -14,8 +14,8 @@ import { activate, type LockedKeys, lockKeys, noteSequence, retire } from "./key
 import { whyNotReady } from "./readiness.ts";
 import { schedule } from "./rotate.ts";
 
-/** Projects looked after in one run; more are left to the next. */
-const PROJECTS_MAX = 100;
+/** Key sets looked after in one run; more are left to the next. */
+const GROUPS_MAX = 100;
 
 /**
  * What the clock does to keys: those whose tokens have all expired leave the key set, scheduled ones begin to sign once
@@ -28,22 +28,23 @@ export async function rotateDueKeys(deps: Deps): Promise<void> {
     retiredBefore: new Date(nowMs - unpublishTimeMs(0)),
     activeBefore: new Date(nowMs - ROTATE_AFTER_MS + SCHEDULED_LEAD_MS),
   };
-  const projects = await deps.store.read((reader) => projectsWithKeyWork(reader, times, PROJECTS_MAX));
-  for (const project of projects) await doWork(deps, project, nowMs);
+  const groups = await deps.store.read((reader) => groupsWithKeyWork(reader, times, GROUPS_MAX));
+  for (const group of groups) await doWork(deps, group, nowMs);
 }
 
-async function doWork(deps: Deps, project: string, nowMs: number): Promise<void> {
+async function doWork(deps: Deps, group: KeyGroup, nowMs: number): Promise<void> {
+  const { project, purpose } = group;
   // Made before the transaction, which waits for nothing but the database.
-  const spare = await generateSigningKey(await currentAlgorithm(deps, project));
+  const spare = await generateSigningKey(await currentAlgorithm(deps, project, purpose));
   const { result: published, sequence } = await commitChanges(
     deps.store,
     "swept",
     async (tx): Promise<Write<SigningKeyRow | undefined>> => {
       if (!(await tryTask(tx, "signing-keys"))) return { result: undefined, changes: [] };
-      const locked = await lockKeys(tx, project);
+      const locked = await lockKeys(deps, tx, project, purpose);
       await retireOver(tx, locked, nowMs);
       await activateScheduled(tx, locked, nowMs);
-      const made = await scheduleSuccessor(deps, tx, project, locked, spare, nowMs);
+      const made = await scheduleSuccessor(deps, tx, group, locked, spare, nowMs);
       return { result: made, changes: await locked.changes(nowMs) };
     },
   );
@@ -68,7 +69,7 @@ async function activateScheduled(tx: Tx, { keys, active }: LockedKeys, nowMs: nu
 async function scheduleSuccessor(
   deps: Deps,
   tx: Tx,
-  project: string,
+  group: KeyGroup,
   { keys, active }: LockedKeys,
   spare: StoredSigningKey,
   nowMs: number,
@@ -76,7 +77,7 @@ async function scheduleSuccessor(
   const activeMs = active?.activateTime?.getTime() ?? nowMs;
   const isDue = nowMs >= activeMs + ROTATE_AFTER_MS - SCHEDULED_LEAD_MS;
   if (!isDue || keys.some(({ scheduledActivateTime }) => scheduledActivateTime !== null)) return undefined;
-  const made = await schedule(deps, tx, project, spare, nowMs, SCHEDULED_LEAD_MS);
+  const made = await schedule(deps, tx, group, spare, nowMs, SCHEDULED_LEAD_MS);
   await recordAudit(tx, doneByClock("RotateSigningKey", made, nowMs));
   return made;
 }

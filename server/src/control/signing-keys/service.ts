@@ -64,7 +64,9 @@ async function activateSigningKey(
   const nowMs = deps.clock.now();
   const event = auditOf(context, name, nowMs, { force: String(force) });
   const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
-    const { active, changes } = await lockKeys(tx, project);
+    const { purpose } = found(await getSigningKey(tx, project, id));
+    const { active, changes } = await lockKeys(deps, tx, project, purpose);
+    // Once more: it may have changed before the lock.
     const key = found(await getSigningKey(tx, project, id));
     if (key.state !== "PENDING") throw notPending();
     const reason = force ? undefined : await whyNotReady(tx, key, nowMs);

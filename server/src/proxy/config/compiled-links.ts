@@ -4,7 +4,7 @@ import { type TrustedIssuer, trustIssuer } from "../../jwt/trust.ts";
 import type { ConfigResourceKind } from "../../model/config-resource.ts";
 import { ConduitError } from "../../model/errors.ts";
 import type { RejectedResource } from "../../model/proxy.ts";
-import { idOf } from "../../model/resource-name.ts";
+import { assertionKeyName, idOf } from "../../model/resource-name.ts";
 import type { SecretText } from "../../model/secret-text.ts";
 import { RevocationIndex } from "../../policy/revocation.ts";
 import { compileServedLink, pseudonymOf, type ServedConfig, type ServedLink } from "../served-link.ts";
@@ -121,10 +121,10 @@ export class CompiledLinks implements ServedConfig {
     for (const link of this.#compile(retry).keys()) this.#served.delete(idOf(link));
   }
 
-  /** Rejected links whose issuers or secrets change now: what was wrong may be put right. */
+  /** Rejected links whose issuers, secrets or keys change now: what was wrong may be put right. */
   #secondChances(changes: readonly OpenedChange[]): readonly OpenedChange[] {
     if (this.#rejected.size === 0) return [];
-    const isDependency = changes.some(({ kind }) => kind === "issuer" || kind === "secret");
+    const isDependency = changes.some(({ kind }) => kind !== "link" && kind !== "link_token");
     const waiting = isDependency ? [...this.#rejected.values()] : [];
     const again = waiting.flatMap(({ change: { name, version, resource } }) =>
       resource === undefined ? [] : [{ kind: resource.kind, name, version, resource }],
@@ -168,7 +168,9 @@ export class CompiledLinks implements ServedConfig {
     const issuers = link.issuers.flatMap((issuer) => this.#trust(issuer) ?? []);
     const judged = compileLink({ link, linkTokens, issuers });
     const debugKeys = this.#resources.debugKeys.get(name) ?? [];
-    return compileServedLink({ judged, linkTokens, debugKeys, secretOf: (secret) => this.#secretOf(secret) });
+    const assertionKey = this.#resources.assertionKeys.get(assertionKeyName(judged.project));
+    const secretOf = (secret: string) => this.#secretOf(secret);
+    return compileServedLink({ judged, linkTokens, debugKeys, secretOf, assertionKey });
   }
 
   #trust(name: string): TrustedIssuer | undefined {

@@ -1,6 +1,8 @@
+import { type AssertionKey, readAssertionKey } from "../../jwt/assertion.ts";
 import type { SecretVersions } from "../../jwt/trust.ts";
 import type { EncodedResource } from "../../model/config-digest.ts";
 import type { ConfigResource } from "../../model/config-resource.ts";
+import { projectOf, signingKeyName } from "../../model/resource-name.ts";
 import { openForProxy } from "../../sealing/fleet-key.ts";
 import type { SealingKey } from "../../sealing/sealing-key.ts";
 import { decodeConfigResource } from "../../wire/config.ts";
@@ -16,7 +18,9 @@ export function openResource({ kind, name, payload }: EncodedResource, fleetKey:
   if (resource.name !== name) throw new TypeError("the payload is another resource's");
   // Those that can be read whole never come here.
   if (resource.kind === "revocation") throw new TypeError("the revocation holds what only a newer version knows");
-  return resource.kind === "secret" ? { kind: "secret", name, secret: openSecret(resource, fleetKey) } : resource;
+  if (resource.kind === "secret") return { kind: "secret", name, secret: openSecret(resource, fleetKey) };
+  if (resource.kind === "assertion_key") return { kind: "assertion_key", name, key: openKey(resource, fleetKey) };
+  return resource;
 }
 
 function openSecret(secret: ConfigResource & { kind: "secret" }, fleetKey: SealingKey): SecretVersions {
@@ -24,4 +28,11 @@ function openSecret(secret: ConfigResource & { kind: "secret" }, fleetKey: Seali
   const current = openForProxy(fleetKey, sealedValue, { resource: name, value: "value" });
   if (sealedNextValue === undefined) return { current };
   return { current, next: openForProxy(fleetKey, sealedNextValue, { resource: name, value: "next_value" }) };
+}
+
+/** Sealed for its kid: a key cannot be passed off under another's name. */
+function openKey(resource: ConfigResource & { kind: "assertion_key" }, fleetKey: SealingKey): AssertionKey {
+  const { name, kid, sealedPrivateJwk } = resource;
+  const place = { resource: signingKeyName(projectOf(name), kid), value: "value" } as const;
+  return readAssertionKey(resource, openForProxy(fleetKey, sealedPrivateJwk, place));
 }

@@ -1,14 +1,17 @@
+import type { AssertionKey } from "../../jwt/assertion.ts";
 import type { SecretVersions } from "../../jwt/trust.ts";
 import type { ConfigResource } from "../../model/config-resource.ts";
 import type { DebugKey } from "../../model/debug-key.ts";
 import type { Issuer } from "../../model/issuer.ts";
 import type { Link } from "../../model/link.ts";
 import type { LinkToken } from "../../model/link-token.ts";
+import { assertionKeyName, projectOf } from "../../model/resource-name.ts";
 
 /** A decoded resource with its secrets opened. Revocations are none: the index of stage 6 holds them (`state.ts`). */
 export type OpenedResource =
-  | Exclude<ConfigResource, { kind: "secret" | "revocation" }>
-  | { readonly kind: "secret"; readonly name: string; readonly secret: SecretVersions };
+  | Exclude<ConfigResource, { kind: "secret" | "revocation" | "assertion_key" }>
+  | { readonly kind: "secret"; readonly name: string; readonly secret: SecretVersions }
+  | { readonly kind: "assertion_key"; readonly name: string; readonly key: AssertionKey };
 
 type IssuerEntry = { readonly issuer: Issuer; readonly jwks?: string };
 
@@ -22,8 +25,9 @@ export class ResourceSet {
   readonly debugKeys = new Map<string, readonly DebugKey[]>();
   readonly issuers = new Map<string, IssuerEntry>();
   readonly secrets = new Map<string, SecretVersions>();
+  readonly assertionKeys = new Map<string, AssertionKey>();
   readonly #tokens = new Map<string, Map<string, LinkToken>>();
-  /** Issuer or secret → names of the links that use it. */
+  /** Issuer, secret or key of assertions → names of the links that use it. */
   readonly #users = new Map<string, Set<string>>();
 
   get(kind: OpenedResource["kind"], name: string): OpenedResource | undefined {
@@ -34,6 +38,10 @@ export class ResourceSet {
         return this.issuers.has(name) ? { kind, name, ...(this.issuers.get(name) as IssuerEntry) } : undefined;
       case "secret":
         return this.secrets.has(name) ? { kind, name, secret: this.secrets.get(name) as SecretVersions } : undefined;
+      case "assertion_key": {
+        const key = this.assertionKeys.get(name);
+        return key && { kind, name, key };
+      }
       case "link_token": {
         const linkToken = this.#tokens.get(linkOfToken(name))?.get(name);
         return linkToken === undefined ? undefined : { kind, name, linkToken };
@@ -56,6 +64,9 @@ export class ResourceSet {
       case "secret":
         this.secrets.set(resource.name, resource.secret);
         return;
+      case "assertion_key":
+        this.assertionKeys.set(resource.name, resource.key);
+        return;
       case "link_token": {
         const link = linkOfToken(resource.name);
         const tokens = this.#tokens.get(link) ?? new Map<string, LinkToken>();
@@ -77,6 +88,9 @@ export class ResourceSet {
       case "secret":
         this.secrets.delete(name);
         return;
+      case "assertion_key":
+        this.assertionKeys.delete(name);
+        return;
       case "link_token": {
         const link = linkOfToken(name);
         const tokens = this.#tokens.get(link);
@@ -95,7 +109,7 @@ export class ResourceSet {
     if (kind === "link") return [name];
     if (kind === "link_token") return [linkOfToken(name)];
     const users = [...(this.#users.get(name) ?? [])];
-    if (kind === "issuer") return users;
+    if (kind === "issuer" || kind === "assertion_key") return users;
     const issuers = [...this.issuers.values()].filter((it) => secretOfIssuer(it.issuer) === name);
     return [...users, ...issuers.flatMap(({ issuer }) => [...(this.#users.get(issuer.name) ?? [])])];
   }
@@ -123,10 +137,11 @@ export class ResourceSet {
   }
 }
 
-/** Issuers and secrets a link names itself. */
+/** Issuers, secrets and the key of assertions that a link works with. */
 export const usedBy = (link: Link): readonly string[] => [
   ...link.issuers,
   ...link.injections.map(({ secret }) => secret),
+  ...(link.identityAssertion === true ? [assertionKeyName(projectOf(link.name))] : []),
 ];
 
 /** Name of the secret an issuer verifies with; undefined = none. */
