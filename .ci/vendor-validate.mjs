@@ -1,7 +1,9 @@
 // Prints buf/validate/validate.proto from the descriptor inside @bufbuild/protovalidate, because buf's registry is not
 // always reachable. Field options (the predefined CEL) are left out: the runtime has its own copy of them.
+// `node .ci/vendor-validate.mjs` writes it where proto/buf.yaml looks for it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type } from "@bufbuild/protobuf/wkt";
 import { file_buf_validate_validate as file } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 
@@ -30,9 +32,10 @@ function printEnum(it) {
 }
 
 const printExtensions = (fields) =>
-  [...Map.groupBy(fields, (field) => field.extendee)].flatMap(([extendee, members]) =>
-    block(`extend ${extendee}`, members.map(printField)),
-  );
+  [...new Set(fields.map((field) => field.extendee))].flatMap((extendee) => {
+    const members = fields.filter((field) => field.extendee === extendee);
+    return block(`extend ${extendee}`, members.map(printField));
+  });
 
 function printOneof(message, oneof, index) {
   const members = message.field.filter((field) => isInOneof(field) && field.oneofIndex === index);
@@ -67,3 +70,6 @@ export function vendorValidate(folder) {
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, `${lines.join("\n")}\n`);
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  vendorValidate(fileURLToPath(new URL("../proto/.vendor", import.meta.url)));

@@ -1,4 +1,11 @@
-import { logVerbosity, Server, ServerCredentials, type sendUnaryData, setLogVerbosity } from "@grpc/grpc-js";
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  setLogVerbosity,
+  status,
+} from "@grpc/grpc-js";
 import type { Clock } from "../clock.ts";
 import { urlHost } from "../model/address.ts";
 import { ANSWER_MAX_BYTES, type Api, REQUEST_MAX_BYTES } from "./api.ts";
@@ -91,14 +98,15 @@ interface HandlerTable {
  */
 function refuseUnknownPaths(server: Server, authenticate: Api["authenticate"]): void {
   const unknown = {
-    type: "unary",
+    // Called at once: as a unary method it would first wait for a request to end that a streaming client leaves open.
+    type: "bidi",
     path: "",
     serialize: (bytes: Buffer) => bytes,
     deserialize: (bytes: Buffer) => bytes,
-    func: (call: { metadata: Parameters<typeof toHeaders>[0] }, callback: sendUnaryData<Buffer>) => {
+    func: (call: ServerDuplexStream<Buffer, Buffer>) => {
       errorAfterCredential(toHeaders(call.metadata), authenticate, unknownMethod()).then(
-        (error) => callback(toStatus(error, new Headers())),
-        (cause: unknown) => callback(cause instanceof Error ? cause : new Error("internal error")),
+        (error) => call.emit("error", toStatus(error, new Headers())),
+        () => call.emit("error", { code: status.INTERNAL, details: "internal error" }),
       );
     },
   };

@@ -1,5 +1,6 @@
 import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { file_google_rpc_error_details } from "@conduit-link/proto/google/rpc/error_details_pb";
 import type { Server } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 
@@ -17,6 +18,8 @@ export function addReflection(server: Server, services: readonly DescService[]):
     file.dependencies.forEach(collect);
   };
   for (const service of services) collect(service.file);
+  // Details of errors travel as Any, so no service imports them; tools such as grpcurl ask for their form here.
+  collect(file_google_rpc_error_details);
   // Of a package definition, only the descriptors are read.
   const definition = { conduit: { fileDescriptorProtos: [...files.values()] } } as unknown as PackageDefinition;
   new ReflectionService(definition, { services: services.map((service) => service.typeName) }).addToServer(server);
