@@ -80,6 +80,7 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
     [
       ...at("model"),
       "proto/gen/grpc",
+      "proto/gen/google",
       "@grpc/grpc-js",
       "@grpc/reflection",
       "@connectrpc/*",
@@ -87,7 +88,7 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
       "prom-client",
       "node:*",
     ],
-    "sockets only: handlers are given to it by run",
+    "sockets only: handlers are given to it by run; of messages only the standard ones, health and details of errors",
   ],
   [
     `${SERVER}/cli`,
