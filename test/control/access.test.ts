@@ -1,14 +1,11 @@
-import { globSync } from "node:fs";
-import { join } from "node:path";
-import { create, type DescMethod, type DescService, type Message } from "@bufbuild/protobuf";
-import { reflect } from "@bufbuild/protobuf/reflect";
+import { create, type DescMethod } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
 import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { createContextValues } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { identify, methodId, textAt } from "../../server/src/control/access.ts";
+import { identify, textAt } from "../../server/src/control/access.ts";
 import { type Access, PERMISSIONS } from "../../server/src/control/permissions.ts";
 import { hasRole, type Role as RoleName } from "../../server/src/model/api-key.ts";
 import { ConduitError } from "../../server/src/model/errors.ts";
@@ -22,42 +19,10 @@ import {
   startControlPlane,
   type TestProject,
 } from "./control-plane.ts";
+import { methods, requestFor, rows } from "./methods.ts";
 
-const GEN = join(import.meta.dirname, "../../proto/gen");
-
-/** Every service in the generated code, found by looking: a new one cannot be forgotten here. */
-const services: DescService[] = [];
-for (const path of globSync("**/*_pb.ts", { cwd: GEN })) {
-  const module: Record<string, unknown> = await import(join(GEN, path));
-  for (const value of Object.values(module)) if (isService(value)) services.push(value);
-}
-const methods = services.flatMap((service) => service.methods);
-const rows = methods.map((method) => [methodId(method), method, PERMISSIONS[methodId(method)]] as const);
 const guarded = rows.filter(([, , row]) => row?.by !== "nothing");
 const inProject = rows.filter(([, , row]) => row?.by === "api_key" && row.project !== undefined);
-
-function isService(value: unknown): value is DescService {
-  return typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "service";
-}
-
-/** A request that names a project, if the method's row says where; otherwise empty. */
-function requestFor(method: DescMethod, row: Access | undefined, project: string): Message {
-  const message = create(method.input);
-  if (row?.by === "api_key" && row.project !== undefined) setText(method.input, message, row.project, project);
-  return message;
-}
-
-function setText(desc: DescMethod["input"], message: Message, path: string, text: string): void {
-  const [name, ...rest] = path.split(".");
-  const field = desc.fields.find((one) => one.name === name);
-  if (field === undefined) throw new Error(`${desc.typeName} has no ${name}`);
-  const value = reflect(desc, message);
-  if (field.fieldKind === "message") {
-    const inner = create(field.message);
-    setText(field.message, inner, rest.join("."), text);
-    value.set(field, reflect(field.message, inner));
-  } else value.set(field, text);
-}
 
 let plane: ControlPlane;
 let project: TestProject;

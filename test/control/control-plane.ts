@@ -188,7 +188,7 @@ function transportOf(control: Control, credential: string | null, answers: strin
 
 /** Calls any unary or server-streaming method; resolves with its first answer. */
 export async function callAny(
-  plane: ControlPlane,
+  plane: Pick<ControlPlane, "transport">,
   method: DescMethod,
   request: Message,
   credential: string | null,
