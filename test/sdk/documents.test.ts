@@ -55,6 +55,12 @@ test("the README's back-end code signs, verifies and mints", async () => {
   expect(server.requests[0]?.header("authorization")).toEqual(["Bearer cl_key_x"]);
 });
 
+test("the README's code of an API behind a link refuses a request without an assertion", async () => {
+  const call = 'console.log(await whoCalls(new Request("https://api.example")).catch(String))';
+  const code = `${await readmeBlock(2)}\n${call}`;
+  expect(await run(["--input-type=module-typescript"], code)).toBe("IdentityAssertionError: Missing assertion\n");
+});
+
 test("the example reads dev.json, calls the demo link, is refused what is not its user's, and sends nothing elsewhere", async () => {
   const file = join(tmpDirOfTest(), "dev.json");
   const dev = { proxy_url: server.url, link_id: "demo", link_token: "cl_pub_x", iss: "demo", hs256_secret: SECRET };

@@ -1,3 +1,4 @@
+export { type AssertionKeys, type AssertionKeysOptions, assertionKeys, type JsonWebKeySet } from "./assertion-keys.ts";
 export {
   type CallOptions,
   type ControlClient,
@@ -10,6 +11,12 @@ export {
 } from "./control-client.ts";
 export { ControlError, type ControlErrorCode, type ControlErrorDetail, isControlError } from "./control-error.ts";
 export { type SignUserTokenOptions, signUserToken } from "./sign-user-token.ts";
+export {
+  type AssertionClaims,
+  IdentityAssertionError,
+  type VerifyAssertionOptions,
+  verifyAssertion,
+} from "./verify-assertion.ts";
 export {
   type UserTokenClaims,
   UserTokenError,

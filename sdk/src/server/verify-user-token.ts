@@ -1,4 +1,5 @@
-import { decodeBase64Url, importHs256 } from "./hs256.ts";
+import { readCompact } from "./compact.ts";
+import { importHs256 } from "./hs256.ts";
 
 /** How to verify a user token. */
 export interface VerifyUserTokenOptions {
@@ -28,10 +29,12 @@ export interface UserTokenClaims {
 
 /** Why a token was refused; the texts are those of the proxy's `jwt_error`. */
 export class UserTokenError extends Error {
-  override readonly name = "UserTokenError";
+  constructor(message: string) {
+    super(message);
+    this.name = "UserTokenError";
+  }
 }
 
-const maxTokenBytes = 16 * 1024;
 const clockLeewaySeconds = 60;
 
 /**
@@ -42,7 +45,9 @@ const clockLeewaySeconds = 60;
  * Not checked: revocation, required claims, `typ`, duplicated JSON members; the proxy does. Other algorithms are always refused.
  */
 export async function verifyUserToken(token: string, options: VerifyUserTokenOptions): Promise<UserTokenClaims> {
-  const { header, payload, signingInput, signature } = parseCompact(token);
+  const compact = readCompact(token);
+  if (compact === undefined) throw new UserTokenError("Malformed token");
+  const { header, payload, signingInput, signature } = compact;
   // The algorithm is pinned here, not taken from the token: `none` and key confusion end on this line.
   if (header.alg !== "HS256") throw new UserTokenError("Algorithm not allowed");
   if (header.crit !== undefined) throw new UserTokenError("Malformed token");
@@ -50,35 +55,6 @@ export async function verifyUserToken(token: string, options: VerifyUserTokenOpt
   if (!(await key.verify(signingInput, signature))) throw new UserTokenError("Invalid signature");
   checkClaims(payload, options);
   return payload as UserTokenClaims;
-}
-
-interface Compact {
-  readonly header: Record<string, unknown>;
-  readonly payload: Record<string, unknown>;
-  readonly signingInput: string;
-  readonly signature: Uint8Array<ArrayBuffer>;
-}
-
-function parseCompact(token: string): Compact {
-  const parts = typeof token === "string" && token.length <= maxTokenBytes ? token.split(".") : [];
-  const [header, payload, signature] = parts.map(decodeBase64Url);
-  if (parts.length !== 3 || !header || !payload || !signature) throw new UserTokenError("Malformed token");
-  return {
-    header: parseObject(header),
-    payload: parseObject(payload),
-    signingInput: token.slice(0, token.lastIndexOf(".")),
-    signature,
-  };
-}
-
-function parseObject(bytes: Uint8Array): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // the same refusal as for JSON that is no object
-  }
-  throw new UserTokenError("Malformed token");
 }
 
 function checkClaims(claims: Record<string, unknown>, options: VerifyUserTokenOptions): void {
