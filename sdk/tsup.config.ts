@@ -1,17 +1,23 @@
 import { defineConfig } from "tsup";
+import { ENTRIES, PEERS } from "./build/entries.ts";
 
 // Declarations come from build/declarations.mjs: TypeScript 7 has no compiler API for tsup's own.
-const config = defineConfig({
-  entry: { index: "src/index.ts", "server/index": "src/server/index.ts" },
-  format: ["esm", "cjs"],
-  // Class fields and #private are the newest syntax in the output; Metro's preset lowers them where Hermes needs it.
-  target: "es2022",
+const base = defineConfig({
+  entry: Object.fromEntries(ENTRIES.map(({ source }) => [source, `src/${source}.ts`])),
+  external: PEERS,
+  target: "es2020",
   platform: "neutral",
-  splitting: false,
-  clean: true,
+  // Both formats write to dist/ at once: build/clean.mjs empties it before.
+  clean: false,
   dts: false,
-  outExtension: ({ format }) => ({ js: format === "cjs" ? ".cjs" : ".js" }),
 });
+
+const config = defineConfig([
+  // The core is one file, however many entries an app imports.
+  { ...base, format: "esm", splitting: true },
+  // Not here: tsup would rewrite the newer syntax for it.
+  { ...base, format: "cjs", splitting: false, outExtension: () => ({ js: ".cjs" }) },
+]);
 
 // tsup reads the default export; there is no other way to give it a configuration.
 export default config;

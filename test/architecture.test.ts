@@ -102,11 +102,8 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
   ],
   ["sdk/src", [], "zero dependencies, no protobuf, no Node: it runs everywhere"],
   ["sdk/src/server", ["sdk/src"], "no dependencies: WebCrypto signs and verifies"],
-  [
-    "sdk/src/adapters/connect.ts",
-    ["sdk/src", "@connectrpc/connect"],
-    "an adapter knows its peer alone, and this one its types",
-  ],
+  ["sdk/src/session", ["sdk/src"], "no dependencies: stores, locks and channels are given or the runtime's own"],
+  ["sdk/src/adapters/connect.ts", ["sdk/src", "@connectrpc/connect"], "an adapter knows its peer alone"],
   ["sdk/src/adapters/react.ts", ["sdk/src", "react"], "an adapter knows its peer alone"],
   ["sdk/src/adapters/expo.ts", ["sdk/src", "expo-secure-store", "react-native"], "an adapter knows its peer alone"],
 ];
@@ -115,7 +112,12 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
 const IMPORTED_ONLY_BY: readonly (readonly [target: string, by: readonly string[], why: string])[] = [
   [`${SERVER}/run`, [`${SERVER}/main.ts`], "the one place where the planes meet"],
   [`${SERVER}/wire`, at("control", "config-log", "proxy/config", "run"), "messages stay at the edges"],
-  ["sdk/src/server", at("cli", "run"), "the core stays small; run signs the demo user's tokens"],
+  [
+    "sdk/src/server",
+    [...at("cli", "run"), "sdk/src/testing"],
+    "the core stays small; run and tests sign users' tokens",
+  ],
+  ["sdk/src/testing", [], "for users' tests only"],
   ["sdk/src/adapters", ["server/dashboard"], "the core stays small, and each peer optional"],
   [`${SERVER}/settings.ts`, at("main.ts", "run", "cli"), "settings are passed on as values"],
 ];
@@ -229,6 +231,8 @@ const QUESTIONS: readonly (readonly [question: string, path: string, symbol: str
   ["When does the SDK refresh a token?", "sdk/src/expiry.ts", "marginMs"],
   ["Why do ten calls cause one refresh?", "sdk/src/refresh-slot.ts", "createRefreshSlot"],
   ["Which calls are repeated after a refresh, with what body?", "sdk/src/body.ts", "bodySource"],
+  ["Why do two tabs not use one refresh token twice?", "sdk/src/session/rotation.ts", "nextRecord"],
+  ["What does the SDK keep in a store?", "sdk/src/session/record.ts", "SessionRecord"],
 ];
 
 const serverFiles = readSourceFiles("server/src/**/*.ts", "server/bin/*.mjs");

@@ -41,11 +41,11 @@ const brand: unique symbol = Symbol.for("conduit-link.control-error");
 
 /** The control plane refused a call, or could not be reached. Messages are the server's public text; they hold no credential. */
 export class ControlError extends Error {
-  readonly code: ControlErrorCode;
-  readonly status: number | undefined;
-  readonly reason: string | undefined;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly details: readonly ControlErrorDetail[];
+  declare readonly code: ControlErrorCode;
+  declare readonly status: number | undefined;
+  declare readonly reason: string | undefined;
+  declare readonly metadata: Readonly<Record<string, string>>;
+  declare readonly details: readonly ControlErrorDetail[];
 
   constructor(code: ControlErrorCode, message: string, parts: ControlErrorParts = {}) {
     super(message, parts.cause === undefined ? undefined : { cause: parts.cause });
