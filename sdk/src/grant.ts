@@ -24,6 +24,8 @@ export interface RefreshContext {
   readonly reason: RefreshReason;
   /** The same on every retry of one rotation: send it along, and a server may answer a repeated request with the same successor. */
   readonly attemptId: string;
+  /** The token that is to be replaced, if there is one. */
+  readonly token?: string | undefined;
   /** The refresh token that came with the current token, if any. */
   readonly refreshToken?: string | undefined;
   /** Aborted when the answer is no longer wanted: time-out, sign-out, dispose. */

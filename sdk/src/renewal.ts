@@ -149,11 +149,11 @@ function postpone(renewal: Renewal, error: ConduitError): void {
 
 async function run(renewal: Renewal, flight: Flight<HeldToken>, reason: RefreshReason): Promise<void> {
   const { generation } = renewal;
-  const refreshToken = renewal.held?.refreshToken;
+  const { token, refreshToken } = renewal.held ?? {};
   renewal.attemptId ??= renewal.platform.randomId();
   try {
     const { attemptId } = renewal;
-    const grant = await renewal.source({ reason, attemptId, refreshToken, signal: flight.signal });
+    const grant = await renewal.source({ reason, attemptId, token, refreshToken, signal: flight.signal });
     if (grant === null) throw new ConduitError("session_lost", "Signed out");
     const parsed = parseGrant(grant);
     // Sign-out, setToken or another flight came first: this answer must not undo it. A late answer with nothing newer is taken,

@@ -1,0 +1,27 @@
+import type { GetToken } from "../grant.ts";
+
+/** Where a session gets its next token: what `fromControlPlane` makes, or something like it. */
+export interface RefreshSource {
+  /** `null` = the session has ended. Gets the refresh token that the store keeps, and the `attemptId` that is written there. */
+  readonly getToken: GetToken;
+  /** Ends the session at its server, by the refresh token if there is one. Rejects when it could not be told. */
+  revoke?(refreshToken: string | undefined): Promise<void>;
+}
+
+/** A failure that may pass: never the end of a session. `retryAfterMs` holds off further calls for so long. */
+export function passingFailure(what: string, response: Response, retryAfterMs: number): Error {
+  const error = new Error(`${what}: HTTP ${response.status}`);
+  return retryAfterMs >= 0 ? Object.assign(error, { retryAfterMs }) : error;
+}
+
+/**
+ * The URL as given. Throws `TypeError` for plain http off the own machine, where anyone on the way could read the tokens. Relative URLs are
+ * the page's own.
+ */
+export function secureUrl(url: string, name: string): string {
+  // Parsers drop white space anywhere in a scheme.
+  const text = url.replace(/\s/g, "");
+  const isLoopback = /^http:\/\/(localhost|127(\.\d+){3}|\[::1\])(:\d+)?([/?#]|$)/i.test(text);
+  if (/^http:/i.test(text) && !isLoopback) throw new TypeError(`${name} must be https, except on loopback`);
+  return url;
+}

@@ -1,0 +1,172 @@
+import type { GetToken, Grant, RefreshContext, TokenSource } from "../grant.ts";
+import { parseGrant } from "../grant.ts";
+import { defaultPlatform, type Platform } from "../platform.ts";
+import { type Channel, documentChannels, type OpenChannel } from "./channel.ts";
+import { documentLocks, exclusively, type Locks } from "./lock.ts";
+import { grantOf, parseRecord, recordOf, type SessionRecord } from "./record.ts";
+import type { RefreshSource } from "./refresh-source.ts";
+import { endOf, nextRecord, type RotationParts, replaceRecord } from "./rotation.ts";
+import type { TokenStore } from "./store.ts";
+
+/** The runtime of a session: replace parts of it in tests. */
+export interface SessionPlatform extends Platform {
+  /** Default: the Web Locks of documents, none elsewhere. */
+  readonly locks: Locks | undefined;
+  /** Default: the BroadcastChannels of documents, none elsewhere. */
+  readonly openChannel: OpenChannel | undefined;
+}
+
+/** Options of {@link createSession}. */
+export interface SessionOptions {
+  /** Where the session is kept. */
+  readonly store: TokenStore;
+  /** Where the next token comes from. */
+  readonly refresh: RefreshSource | GetToken;
+  /** Names lock and channel; the same for all who share the store. Default `conduit.session`. */
+  readonly name?: string;
+  /** How long to wait for another tab's refresh, in ms. Default 5,000. */
+  readonly lockTimeoutMs?: number;
+  /** Replaces parts of the runtime, for tests. */
+  readonly platform?: Partial<SessionPlatform>;
+}
+
+/** What a session needs of a `TokenManager`. */
+export interface FedTokens {
+  setToken(grant: Grant): void;
+  clear(): void;
+}
+
+/** A session in a store: pass it to `createConduit` as `getToken`, in every tab. */
+export interface Session extends TokenSource<FedTokens> {
+  attach(tokens: FedTokens): () => void;
+  /** Keeps the tokens of a login (with its refresh token, if any) for all tabs, instead of whatever session there was. */
+  signIn(grant: Grant): Promise<void>;
+  /**
+   * Ends the session here and in all tabs, then at its server, so that every proxy refuses its tokens. Rejects when the store or the server
+   * could not be told; this client has forgotten the token in any case. `conduit.signOut()` does the same.
+   */
+  signOut(): Promise<void>;
+}
+
+/** A session while it is used. */
+interface Shared extends RotationParts {
+  readonly platform: SessionPlatform;
+  readonly name: string;
+  readonly lockTimeoutMs: number;
+  readonly fed: Set<FedTokens>;
+  /** How often somebody else has told of a change, or somebody signed in or out here. */
+  changes: number;
+  /** The session whose tokens the clients hold, and which token. */
+  session?: string | undefined;
+  token?: string | undefined;
+  channel?: Channel | undefined;
+  unsubscribe?: (() => void) | undefined;
+}
+
+/**
+ * A session shared by tabs, processes and restarts. One tab refreshes, the others take over what it got; a sign-out or another person's
+ * sign-in is followed at once where there is a channel (documents) or the store tells, else at the next refresh. A store that cannot be read
+ * means unknown: the call fails and may be tried again, nobody is signed out. Does nothing until it is used.
+ */
+export function createSession(options: SessionOptions): Session {
+  const { store, refresh, name = "conduit.session", lockTimeoutMs = 5000 } = options;
+  const shared: Shared = {
+    store,
+    source: typeof refresh === "function" ? { getToken: refresh } : refresh,
+    platform: { ...defaultPlatform, locks: documentLocks(), openChannel: documentChannels(), ...options.platform },
+    name,
+    lockTimeoutMs,
+    fed: new Set(),
+    changes: 0,
+    announce: () => shared.channel?.announce(),
+  };
+  return {
+    getToken: (context) => renew(shared, context),
+    attach(tokens) {
+      shared.fed.add(tokens);
+      return () => {
+        shared.fed.delete(tokens);
+        if (shared.fed.size === 0) stopListening(shared);
+      };
+    },
+    signIn: (grant) => signIn(shared, grant),
+    signOut: () => signOut(shared),
+  };
+}
+
+async function renew(shared: Shared, context: RefreshContext): Promise<Grant | null> {
+  listen(shared);
+  const { session, platform, name, lockTimeoutMs } = shared;
+  const lock = { locks: platform.locks, platform, name, timeoutMs: lockTimeoutMs };
+  let changes: number;
+  let record: SessionRecord | undefined;
+  do {
+    changes = shared.changes;
+    record = await exclusively(lock, context.signal, () => nextRecord(shared, context));
+    // A sign-out that came while this was read must not be undone by it.
+  } while (changes !== shared.changes);
+  // What came for whoever was here before the person changed is not for whoever asked.
+  if (record && session !== undefined && record.session !== session) {
+    show(shared, record);
+    return null;
+  }
+  Object.assign(shared, { session: record?.session, token: record?.token });
+  return record ? (grantOf(record, platform.now()) ?? record.token ?? null) : null;
+}
+
+async function signIn(shared: Shared, grant: Grant): Promise<void> {
+  listen(shared);
+  const { platform, store } = shared;
+  const first = { v: 1, session: platform.randomId(), generation: 0 } as const;
+  const record = recordOf(parseGrant(grant), first, platform);
+  await replaceRecord(store, (previous) => ({ ...record, generation: (previous?.generation ?? 0) + 1 }));
+  shared.changes++;
+  show(shared, record);
+  shared.announce();
+}
+
+async function signOut(shared: Shared): Promise<void> {
+  shared.changes++;
+  shared.session = undefined;
+  shared.token = undefined;
+  for (const tokens of shared.fed) tokens.clear();
+  const previous = await replaceRecord(shared.store, endOf);
+  shared.announce();
+  await shared.source.revoke?.(previous?.refreshToken);
+}
+
+/** Gives the clients what is in the store, if that is not what they have. Another person's token only after theirs is gone. */
+function show(shared: Shared, { session, token, signedOut, ...times }: SessionRecord): void {
+  if (session === shared.session && token === shared.token) return;
+  const isOther = shared.session !== undefined && session !== shared.session;
+  Object.assign(shared, signedOut ? { session: undefined, token: undefined } : { session, token });
+  const grant = grantOf({ session, token, ...times } as SessionRecord, shared.platform.now());
+  for (const tokens of shared.fed) {
+    if (isOther) tokens.clear();
+    if (grant !== undefined) tokens.setToken(grant);
+  }
+}
+
+/** Only for clients that would hear of it, and only once one of them asks for a token: until then nothing is used. */
+function listen(shared: Shared): void {
+  const { platform, store, name, fed } = shared;
+  if (shared.channel || shared.unsubscribe || fed.size === 0) return;
+  const catchUp = async () => {
+    const record = parseRecord(await store.read());
+    if (record) show(shared, record);
+  };
+  // A store that cannot be read now tells nothing; the next refresh reads it again.
+  const onChange = () => {
+    shared.changes++;
+    void catchUp().catch(() => {});
+  };
+  shared.channel = platform.openChannel?.(name, onChange);
+  shared.unsubscribe = store.subscribe?.(onChange);
+}
+
+function stopListening(shared: Shared): void {
+  shared.channel?.close();
+  shared.unsubscribe?.();
+  shared.channel = undefined;
+  shared.unsubscribe = undefined;
+}
