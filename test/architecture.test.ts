@@ -112,11 +112,7 @@ const MAY_IMPORT: readonly (readonly [from: string, may: readonly string[], why:
 const IMPORTED_ONLY_BY: readonly (readonly [target: string, by: readonly string[], why: string])[] = [
   [`${SERVER}/run`, [`${SERVER}/main.ts`], "the one place where the planes meet"],
   [`${SERVER}/wire`, at("control", "config-log", "proxy/config", "run"), "messages stay at the edges"],
-  [
-    "sdk/src/server",
-    [...at("cli", "run"), "sdk/src/testing"],
-    "the core stays small; run and tests sign users' tokens",
-  ],
+  ["sdk/src/server", [...at("cli", "run"), "sdk/src/testing"], "the core stays small; run signs users' tokens"],
   ["sdk/src/testing", [], "for users' tests only"],
   ["sdk/src/adapters", ["server/dashboard"], "the core stays small, and each peer optional"],
   [`${SERVER}/settings.ts`, at("main.ts", "run", "cli"), "settings are passed on as values"],
