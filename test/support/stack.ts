@@ -34,12 +34,16 @@ export async function startStack(): Promise<Stack> {
   return stackOf(proxy_url, control_url, grpc_address, api_key, [dev]);
 }
 
-/** Starts `conduit server` and `conduit proxy` apart, on loopback, the proxy joined by a join token. */
-export async function startApart(): Promise<ApartStack> {
+/**
+ * Starts `conduit server` and `conduit proxy` apart, on loopback, the proxy joined by a join token.
+ * @param databaseUrl of a PostgreSQL database of the test's own
+ */
+export async function startApart(databaseUrl?: string): Promise<ApartStack> {
   const serverDir = makeTmpDir("conduit-server-").path;
   const serverEnv = {
     CONDUIT_MASTER_KEY: randomBytes(32).toString("base64"),
-    ...(isOnPostgres && { DATABASE_URL: await createDatabase() }),
+    ...(databaseUrl !== undefined && { DATABASE_URL: databaseUrl }),
+    ...(databaseUrl === undefined && isOnPostgres && { DATABASE_URL: await createDatabase() }),
   };
   const created = await runConduit(
     ["api-key", "create", "--role", "operator", "--local", "--json", "--data-dir", serverDir],
