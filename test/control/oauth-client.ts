@@ -10,6 +10,8 @@ export interface OAuthAnswer {
   readonly headers: Readonly<Record<string, string>>;
   /** Undefined when there is none. */
   readonly body: Record<string, unknown> | undefined;
+  /** `Set-Cookie` lines. */
+  readonly cookies: readonly string[];
 }
 
 export interface RawRequest {
@@ -32,7 +34,8 @@ export async function sendRaw(plane: ControlPlane, path: string, raw: RawRequest
     if (answer === undefined) continue;
     const lower = Object.entries(answer.headers).map(([name, value]) => [name.toLowerCase(), value]);
     const text = String(answer.body);
-    return { status: answer.status, headers: Object.fromEntries(lower), body: text ? JSON.parse(text) : undefined };
+    const { status, cookies = [] } = answer;
+    return { status, headers: Object.fromEntries(lower), body: text ? JSON.parse(text) : undefined, cookies };
   }
   return undefined;
 }

@@ -83,6 +83,7 @@ describeStores("resources", (store) => {
         accessTokenLifetimeMaxMs: 120_000,
         sessionIdleLifetimeMs: 180_000,
         sessionAbsoluteLifetimeMs: 240_000,
+        sessionCookies: { sameSite: "LAX", origins: ["https://app.example"], domain: "" } as const,
         createTime: TIME,
         updateTime: TIME,
       };
@@ -90,7 +91,8 @@ describeStores("resources", (store) => {
       expect(written).toEqual({ ...row, version: 1 });
       const ofSessions = { sessionIdleLifetimeMs: 3_000, sessionAbsoluteLifetimeMs: 4_000 };
       const lifetimes = { accessTokenLifetimeMs: 1_000, accessTokenLifetimeMaxMs: 2_000, ...ofSessions };
-      const change = { id, version: 1, displayName: "New", ...lifetimes, updateTime: LATER };
+      const sessionCookies = { sameSite: "NONE", origins: [], domain: "c.example" } as const;
+      const change = { id, version: 1, displayName: "New", ...lifetimes, sessionCookies, updateTime: LATER };
       const changed = await store().transaction((tx) => updateProject(tx, change));
       expect(changed).toEqual({ ...row, ...change, version: 2 });
       expect(await store().read((tx) => getProject(tx, id))).toEqual(changed);

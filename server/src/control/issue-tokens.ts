@@ -3,6 +3,7 @@ import type { SigningKey } from "../jwt/signing-key.ts";
 import type { Claims } from "../model/claims.ts";
 import { type FieldViolation, invalidFields } from "../model/errors.ts";
 import { idOf, projectName, projectOf } from "../model/resource-name.ts";
+import { COOKIE_MAX_BYTES } from "../model/token-lifetime.ts";
 import type { TokenSource } from "../model/token-source.ts";
 import { recordAudit } from "../store/audit.ts";
 import type { Reader, Tx } from "../store/database.ts";
@@ -20,8 +21,6 @@ import { type LifetimeRules, lifetimeMsOf } from "./token-lifetime.ts";
 
 /** Servers commonly take 8 KiB of header lines. */
 const HEADER_MAX_BYTES = 8 * 1024;
-/** Name and value; browsers drop longer ones without a word (RFC 6265 6.1). */
-const COOKIE_MAX_BYTES = 4_096;
 
 /** An access token that is wanted. */
 export interface WantedToken {

@@ -72,8 +72,9 @@ export function problem({ code, detail, kind }: ConduitError): PlainAnswer {
 }
 
 /** Sends an answer, its own headers over those set before. */
-export function sendPlain(response: ServerResponse, { status, headers, body }: PlainAnswer): void {
+export function sendPlain(response: ServerResponse, { status, headers, body, cookies = [] }: PlainAnswer): void {
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  if (cookies.length > 0) response.setHeader("Set-Cookie", cookies);
   response.writeHead(status, { "Content-Length": Buffer.byteLength(body) });
   response.end(body);
 }

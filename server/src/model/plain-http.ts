@@ -16,6 +16,8 @@ export interface PlainAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
+  /** Values of `Set-Cookie`, a line each; default: none. */
+  readonly cookies?: readonly string[];
 }
 
 /** A route: undefined = not mine, ask the next. */

@@ -37,10 +37,10 @@ export function listProjects(reader: Reader, afterId: string, limit: number): Pr
 /** Writes over the version given in `row`. @throws ConduitError `etag_mismatch` when that is not the current one */
 export async function updateProject(tx: Tx, row: Omit<ProjectRow, "issuer" | "createTime">): Promise<ProjectRow> {
   const { id, version, displayName, accessTokenLifetimeMs, accessTokenLifetimeMaxMs, updateTime } = row;
-  const { sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs } = row;
+  const { sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs, sessionCookies } = row;
   const ofTokens = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
   const lifetimes = { ...ofTokens, sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs };
-  const change = { displayName, ...lifetimes, updateTime, version: sql`${projects.version} + 1` };
+  const change = { displayName, ...lifetimes, sessionCookies, updateTime, version: sql`${projects.version} + 1` };
   const isCurrent = and(eq(projects.id, id), eq(projects.version, version));
   return updatedRow(await tx.update(projects).set(change).where(isCurrent).returning());
 }

@@ -20,6 +20,7 @@ import type { ConfigResourceKind } from "../model/config-resource.ts";
 import type { DebugKey } from "../model/debug-key.ts";
 import type { Issuer, IssuerKeyStatus } from "../model/issuer.ts";
 import type { Link } from "../model/link.ts";
+import { SESSION_COOKIES_DEFAULT, type SessionCookies } from "../model/project.ts";
 import type { RejectedResource } from "../model/proxy.ts";
 import { bytea, digest256 } from "./column-types.ts";
 
@@ -77,6 +78,8 @@ export const projects = pgTable("projects", {
   sessionAbsoluteLifetimeMs: bigint("session_absolute_lifetime_ms", { mode: "number" })
     .notNull()
     .default(2_592_000_000),
+  /** How browsers keep its sessions in cookies. */
+  sessionCookies: jsonb("session_cookies").$type<SessionCookies>().notNull().default(SESSION_COOKIES_DEFAULT),
   version: rowVersion(),
   createTime: createTime(),
   updateTime: updateTime(),

@@ -2,18 +2,18 @@
 // @generated from file conduit/v1/project_service.proto (package conduit.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file conduit/v1/project_service.proto.
  */
 export const file_conduit_v1_project_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBjb25kdWl0L3YxL3Byb2plY3Rfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSLwAwoHUHJvamVjdBIMCgRuYW1lGAEgASgJEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeBIOCgZpc3N1ZXIYAyABKAkSDAoEZXRhZxgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkoKFWFjY2Vzc190b2tlbl9saWZldGltZRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIARJOChlhY2Nlc3NfdG9rZW5fbGlmZXRpbWVfbWF4GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEksKFXNlc3Npb25faWRsZV9saWZldGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgM7aAzICCAESTwoZc2Vzc2lvbl9hYnNvbHV0ZV9saWZldGltZRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgIqKDzICCAEimwEKFENyZWF0ZVByb2plY3RSZXF1ZXN0EjwKCnByb2plY3RfaWQYASABKAlCKLpIJdgBAXIgMh5eW2Etel1bYS16MC05LV17MSwzOH1bYS16MC05XSQSJAoHcHJvamVjdBgCIAEoCzITLmNvbmR1aXQudjEuUHJvamVjdBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASJWChVDcmVhdGVQcm9qZWN0UmVzcG9uc2USJAoHcHJvamVjdBgBIAEoCzITLmNvbmR1aXQudjEuUHJvamVjdBIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiOgoRR2V0UHJvamVjdFJlcXVlc3QSJQoEbmFtZRgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQiOgoSR2V0UHJvamVjdFJlc3BvbnNlEiQKB3Byb2plY3QYASABKAsyEy5jb25kdWl0LnYxLlByb2plY3QiRQoTTGlzdFByb2plY3RzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASEgoKcGFnZV90b2tlbhgCIAEoCSJWChRMaXN0UHJvamVjdHNSZXNwb25zZRIlCghwcm9qZWN0cxgBIAMoCzITLmNvbmR1aXQudjEuUHJvamVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidQoUVXBkYXRlUHJvamVjdFJlcXVlc3QSLAoHcHJvamVjdBgBIAEoCzITLmNvbmR1aXQudjEuUHJvamVjdEIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJWChVVcGRhdGVQcm9qZWN0UmVzcG9uc2USJAoHcHJvamVjdBgBIAEoCzITLmNvbmR1aXQudjEuUHJvamVjdBIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiSwoURGVsZXRlUHJvamVjdFJlcXVlc3QSJQoEbmFtZRgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSDAoEZXRhZxgCIAEoCSIwChVEZWxldGVQcm9qZWN0UmVzcG9uc2USFwoPY29uZmlnX3NlcXVlbmNlGAEgASgEMrIDCg5Qcm9qZWN0U2VydmljZRJUCg1DcmVhdGVQcm9qZWN0EiAuY29uZHVpdC52MS5DcmVhdGVQcm9qZWN0UmVxdWVzdBohLmNvbmR1aXQudjEuQ3JlYXRlUHJvamVjdFJlc3BvbnNlEksKCkdldFByb2plY3QSHS5jb25kdWl0LnYxLkdldFByb2plY3RSZXF1ZXN0Gh4uY29uZHVpdC52MS5HZXRQcm9qZWN0UmVzcG9uc2USUQoMTGlzdFByb2plY3RzEh8uY29uZHVpdC52MS5MaXN0UHJvamVjdHNSZXF1ZXN0GiAuY29uZHVpdC52MS5MaXN0UHJvamVjdHNSZXNwb25zZRJUCg1VcGRhdGVQcm9qZWN0EiAuY29uZHVpdC52MS5VcGRhdGVQcm9qZWN0UmVxdWVzdBohLmNvbmR1aXQudjEuVXBkYXRlUHJvamVjdFJlc3BvbnNlElQKDURlbGV0ZVByb2plY3QSIC5jb25kdWl0LnYxLkRlbGV0ZVByb2plY3RSZXF1ZXN0GiEuY29uZHVpdC52MS5EZWxldGVQcm9qZWN0UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiBjb25kdWl0L3YxL3Byb2plY3Rfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSKlBAoHUHJvamVjdBIMCgRuYW1lGAEgASgJEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeBIOCgZpc3N1ZXIYAyABKAkSDAoEZXRhZxgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkoKFWFjY2Vzc190b2tlbl9saWZldGltZRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIARJOChlhY2Nlc3NfdG9rZW5fbGlmZXRpbWVfbWF4GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEksKFXNlc3Npb25faWRsZV9saWZldGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgM7aAzICCAESTwoZc2Vzc2lvbl9hYnNvbHV0ZV9saWZldGltZRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgIqKDzICCAESMwoPc2Vzc2lvbl9jb29raWVzGAsgASgLMhouY29uZHVpdC52MS5TZXNzaW9uQ29va2llcyKBAQoOU2Vzc2lvbkNvb2tpZXMSMQoJc2FtZV9zaXRlGAEgASgOMhQuY29uZHVpdC52MS5TYW1lU2l0ZUIIukgFggECEAESIgoHb3JpZ2lucxgCIAMoCUIRukgOkgELEGQYASIFcgMY/wESGAoGZG9tYWluGAMgASgJQgi6SAVyAxj9ASKbAQoUQ3JlYXRlUHJvamVjdFJlcXVlc3QSPAoKcHJvamVjdF9pZBgBIAEoCUIoukgl2AEBciAyHl5bYS16XVthLXowLTktXXsxLDM4fVthLXowLTldJBIkCgdwcm9qZWN0GAIgASgLMhMuY29uZHVpdC52MS5Qcm9qZWN0Eh8KCnJlcXVlc3RfaWQYAyABKAlCC7pICNgBAXIDsAEBIlYKFUNyZWF0ZVByb2plY3RSZXNwb25zZRIkCgdwcm9qZWN0GAEgASgLMhMuY29uZHVpdC52MS5Qcm9qZWN0EhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCI6ChFHZXRQcm9qZWN0UmVxdWVzdBIlCgRuYW1lGAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJCI6ChJHZXRQcm9qZWN0UmVzcG9uc2USJAoHcHJvamVjdBgBIAEoCzITLmNvbmR1aXQudjEuUHJvamVjdCJFChNMaXN0UHJvamVjdHNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAIgASgJIlYKFExpc3RQcm9qZWN0c1Jlc3BvbnNlEiUKCHByb2plY3RzGAEgAygLMhMuY29uZHVpdC52MS5Qcm9qZWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ1ChRVcGRhdGVQcm9qZWN0UmVxdWVzdBIsCgdwcm9qZWN0GAEgASgLMhMuY29uZHVpdC52MS5Qcm9qZWN0Qga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlYKFVVwZGF0ZVByb2plY3RSZXNwb25zZRIkCgdwcm9qZWN0GAEgASgLMhMuY29uZHVpdC52MS5Qcm9qZWN0EhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJLChREZWxldGVQcm9qZWN0UmVxdWVzdBIlCgRuYW1lGAEgASgJQhe6SBRyEjIQXnByb2plY3RzL1teL10rJBIMCgRldGFnGAIgASgJIjAKFURlbGV0ZVByb2plY3RSZXNwb25zZRIXCg9jb25maWdfc2VxdWVuY2UYASABKAQqYgoIU2FtZVNpdGUSGQoVU0FNRV9TSVRFX1VOU1BFQ0lGSUVEEAASFAoQU0FNRV9TSVRFX1NUUklDVBABEhEKDVNBTUVfU0lURV9MQVgQAhISCg5TQU1FX1NJVEVfTk9ORRADMrIDCg5Qcm9qZWN0U2VydmljZRJUCg1DcmVhdGVQcm9qZWN0EiAuY29uZHVpdC52MS5DcmVhdGVQcm9qZWN0UmVxdWVzdBohLmNvbmR1aXQudjEuQ3JlYXRlUHJvamVjdFJlc3BvbnNlEksKCkdldFByb2plY3QSHS5jb25kdWl0LnYxLkdldFByb2plY3RSZXF1ZXN0Gh4uY29uZHVpdC52MS5HZXRQcm9qZWN0UmVzcG9uc2USUQoMTGlzdFByb2plY3RzEh8uY29uZHVpdC52MS5MaXN0UHJvamVjdHNSZXF1ZXN0GiAuY29uZHVpdC52MS5MaXN0UHJvamVjdHNSZXNwb25zZRJUCg1VcGRhdGVQcm9qZWN0EiAuY29uZHVpdC52MS5VcGRhdGVQcm9qZWN0UmVxdWVzdBohLmNvbmR1aXQudjEuVXBkYXRlUHJvamVjdFJlc3BvbnNlElQKDURlbGV0ZVByb2plY3QSIC5jb25kdWl0LnYxLkRlbGV0ZVByb2plY3RSZXF1ZXN0GiEuY29uZHVpdC52MS5EZWxldGVQcm9qZWN0UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A tenant.
@@ -93,6 +93,13 @@ export type Project = Message<"conduit.v1.Project"> & {
    * @generated from field: google.protobuf.Duration session_absolute_lifetime = 10;
    */
   sessionAbsoluteLifetime?: Duration | undefined;
+
+  /**
+   * Optional. How browsers keep sessions in cookies.
+   *
+   * @generated from field: conduit.v1.SessionCookies session_cookies = 11;
+   */
+  sessionCookies?: SessionCookies | undefined;
 };
 
 /**
@@ -101,6 +108,43 @@ export type Project = Message<"conduit.v1.Project"> & {
  */
 export const ProjectSchema: GenMessage<Project> = /*@__PURE__*/
   messageDesc(file_conduit_v1_project_service, 0);
+
+/**
+ * How browsers keep sessions in cookies that no script can read: `token_delivery=cookie` at the token endpoint.
+ *
+ * @generated from message conduit.v1.SessionCookies
+ */
+export type SessionCookies = Message<"conduit.v1.SessionCookies"> & {
+  /**
+   * Optional. Default: STRICT.
+   *
+   * @generated from field: conduit.v1.SameSite same_site = 1;
+   */
+  sameSite: SameSite;
+
+  /**
+   * Optional. Origins, besides the issuer's own, whose pages may use the cookies: `https://app.example`. At most 100.
+   * Default: none.
+   *
+   * @generated from field: repeated string origins = 2;
+   */
+  origins: string[];
+
+  /**
+   * Optional. Domain of the access token's cookie, for proxies under another name than the control plane: the host of the
+   * issuer URL or an ending of it, as `example.com`. Default: the host alone.
+   *
+   * @generated from field: string domain = 3;
+   */
+  domain: string;
+};
+
+/**
+ * Describes the message conduit.v1.SessionCookies.
+ * Use `create(SessionCookiesSchema)` to create a new message.
+ */
+export const SessionCookiesSchema: GenMessage<SessionCookies> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_project_service, 1);
 
 /**
  * Request of CreateProject.
@@ -135,7 +179,7 @@ export type CreateProjectRequest = Message<"conduit.v1.CreateProjectRequest"> & 
  * Use `create(CreateProjectRequestSchema)` to create a new message.
  */
 export const CreateProjectRequestSchema: GenMessage<CreateProjectRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 1);
+  messageDesc(file_conduit_v1_project_service, 2);
 
 /**
  * Response of CreateProject.
@@ -163,7 +207,7 @@ export type CreateProjectResponse = Message<"conduit.v1.CreateProjectResponse"> 
  * Use `create(CreateProjectResponseSchema)` to create a new message.
  */
 export const CreateProjectResponseSchema: GenMessage<CreateProjectResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 2);
+  messageDesc(file_conduit_v1_project_service, 3);
 
 /**
  * Request of GetProject.
@@ -184,7 +228,7 @@ export type GetProjectRequest = Message<"conduit.v1.GetProjectRequest"> & {
  * Use `create(GetProjectRequestSchema)` to create a new message.
  */
 export const GetProjectRequestSchema: GenMessage<GetProjectRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 3);
+  messageDesc(file_conduit_v1_project_service, 4);
 
 /**
  * Response of GetProject.
@@ -205,7 +249,7 @@ export type GetProjectResponse = Message<"conduit.v1.GetProjectResponse"> & {
  * Use `create(GetProjectResponseSchema)` to create a new message.
  */
 export const GetProjectResponseSchema: GenMessage<GetProjectResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 4);
+  messageDesc(file_conduit_v1_project_service, 5);
 
 /**
  * Request of ListProjects.
@@ -233,7 +277,7 @@ export type ListProjectsRequest = Message<"conduit.v1.ListProjectsRequest"> & {
  * Use `create(ListProjectsRequestSchema)` to create a new message.
  */
 export const ListProjectsRequestSchema: GenMessage<ListProjectsRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 5);
+  messageDesc(file_conduit_v1_project_service, 6);
 
 /**
  * Response of ListProjects.
@@ -261,7 +305,7 @@ export type ListProjectsResponse = Message<"conduit.v1.ListProjectsResponse"> & 
  * Use `create(ListProjectsResponseSchema)` to create a new message.
  */
 export const ListProjectsResponseSchema: GenMessage<ListProjectsResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 6);
+  messageDesc(file_conduit_v1_project_service, 7);
 
 /**
  * Request of UpdateProject.
@@ -289,7 +333,7 @@ export type UpdateProjectRequest = Message<"conduit.v1.UpdateProjectRequest"> & 
  * Use `create(UpdateProjectRequestSchema)` to create a new message.
  */
 export const UpdateProjectRequestSchema: GenMessage<UpdateProjectRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 7);
+  messageDesc(file_conduit_v1_project_service, 8);
 
 /**
  * Response of UpdateProject.
@@ -317,7 +361,7 @@ export type UpdateProjectResponse = Message<"conduit.v1.UpdateProjectResponse"> 
  * Use `create(UpdateProjectResponseSchema)` to create a new message.
  */
 export const UpdateProjectResponseSchema: GenMessage<UpdateProjectResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 8);
+  messageDesc(file_conduit_v1_project_service, 9);
 
 /**
  * Request of DeleteProject.
@@ -345,7 +389,7 @@ export type DeleteProjectRequest = Message<"conduit.v1.DeleteProjectRequest"> & 
  * Use `create(DeleteProjectRequestSchema)` to create a new message.
  */
 export const DeleteProjectRequestSchema: GenMessage<DeleteProjectRequest> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 9);
+  messageDesc(file_conduit_v1_project_service, 10);
 
 /**
  * Response of DeleteProject.
@@ -366,7 +410,55 @@ export type DeleteProjectResponse = Message<"conduit.v1.DeleteProjectResponse"> 
  * Use `create(DeleteProjectResponseSchema)` to create a new message.
  */
 export const DeleteProjectResponseSchema: GenMessage<DeleteProjectResponse> = /*@__PURE__*/
-  messageDesc(file_conduit_v1_project_service, 10);
+  messageDesc(file_conduit_v1_project_service, 11);
+
+/**
+ * When browsers send a cookie along (RFC 6265bis, SameSite).
+ *
+ * @generated from enum conduit.v1.SameSite
+ */
+export const SameSite = {
+  /**
+   * Means STRICT.
+   *
+   * @generated from enum value: SAME_SITE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Only with requests from pages of the same site.
+   *
+   * @generated from enum value: SAME_SITE_STRICT = 1;
+   */
+  STRICT: 1,
+
+  /**
+   * Also when somebody follows a link to us from elsewhere.
+   *
+   * @generated from enum value: SAME_SITE_LAX = 2;
+   */
+  LAX: 2,
+
+  /**
+   * Always. Requests that use the cookies at the token endpoint then need the header `X-Conduit-CSRF`.
+   *
+   * @generated from enum value: SAME_SITE_NONE = 3;
+   */
+  NONE: 3,
+} as const;
+
+/**
+ * When browsers send a cookie along (RFC 6265bis, SameSite).
+ *
+ * @generated from enum conduit.v1.SameSite
+ */
+export type SameSite = (typeof SameSite)[keyof typeof SameSite] | UnknownEnum;
+
+/**
+ * Describes the enum conduit.v1.SameSite.
+ */
+export const SameSiteSchema: GenEnum<SameSite> = /*@__PURE__*/
+  enumDesc(file_conduit_v1_project_service, 0);
 
 /**
  * Projects are tenants: everything else belongs to one.

@@ -24,16 +24,19 @@ export class OAuthFault {
   /** Instead of the code's own. */
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** `Set-Cookie` lines. */
+  readonly cookies: readonly string[];
 
   constructor(
     code: OAuthErrorCode,
     description: string,
-    more: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
+    more: Partial<Pick<OAuthFault, "status" | "headers" | "cookies">> = {},
   ) {
     this.code = code;
     this.description = description;
     this.status = more.status ?? STATUS[code];
     this.headers = more.headers ?? {};
+    this.cookies = more.cookies ?? [];
   }
 }
 
@@ -51,8 +54,10 @@ export const jsonAnswer = (
 export const emptyAnswer = (): PlainAnswer => ({ status: 200, headers: { "Cache-Control": "no-store" }, body: "" });
 
 /** The fault as RFC 6749 5.2 writes it. */
-export const faultAnswer = ({ status, code, description, headers }: OAuthFault): PlainAnswer =>
-  jsonAnswer(status, { error: code, error_description: plainText(description) }, headers);
+export const faultAnswer = ({ status, code, description, headers, cookies }: OAuthFault): PlainAnswer => ({
+  ...jsonAnswer(status, { error: code, error_description: plainText(description) }, headers),
+  cookies,
+});
 
 /** RFC 6749 5.2 leaves out quotes, backslashes and everything but ASCII. */
 const plainText = (text: string): string => text.replaceAll('"', "'").replaceAll(/[^\x20\x21\x23-\x5B\x5D-\x7E]/g, " ");

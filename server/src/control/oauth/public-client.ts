@@ -13,6 +13,8 @@ export interface PublicClient {
   readonly link: string;
   /** Whose pages may read the answers; undefined = anybody's. */
   readonly origins: ReadonlySet<string> | undefined;
+  /** Name of the cookie that the link takes a user's token from; undefined = it takes none from cookies. */
+  readonly accessCookie: string | undefined;
 }
 
 /** The link that a request names as its client; undefined = it is none of the project. */
@@ -20,10 +22,11 @@ export async function readPublicClient(reader: Reader, project: string, form: Fo
   const id = form.get("client_id") ?? "";
   const row = await getLink(reader, project, id);
   if (row === undefined) return undefined;
+  const { userTokenCookie: accessCookie } = row.spec;
   const { origins } = row.spec.cors;
   const tokens = origins.length === 0 ? [] : await allLinkTokens(reader, id);
   const all = new Set([...origins, ...tokens.flatMap(({ allowedOrigins }) => allowedOrigins)]);
-  return { id, link: linkName(project, id), origins: origins.length === 0 ? undefined : all };
+  return { id, link: linkName(project, id), origins: origins.length === 0 ? undefined : all, accessCookie };
 }
 
 /** As whom it calls the API, once it has shown a token that it holds: the trail names the link. */

@@ -7,27 +7,31 @@ import type { Endpoint, EndpointRequest } from "./endpoint.ts";
 import { emptyAnswer, OAuthFault } from "./fault.ts";
 import { isOfSession } from "./held-session.ts";
 import { principalOfPublic } from "./public-client.ts";
+import { clearedCookies, readRefreshCookie } from "./session-cookies.ts";
 
 const REASON = "revoked at the OAuth endpoint";
 
 /**
  * Token revocation (RFC 7009). A client with an API key may revoke whatever its project has issued; an app without a
  * secret what its own link's users hold. A token that is none, counts no more or is another client's is revoked already
- * (2.2): the answer is the same. `token_type_hint` needs no heed: a token's form says what it is.
+ * (2.2): the answer is the same. With `token_delivery=cookie` it is the app's session in cookies, which are cleared. `token_type_hint` needs no heed: a token's form says what it is.
  * @param api calls the API as whom a call's values name
  */
 export function revokeEndpoint(api: Transport, store: Store): Endpoint {
   const tokens: Client<typeof TokenService> = createClient(TokenService, api);
   return async (asked) => {
-    const { form, client, project } = asked;
-    const token = form.get("token");
-    if (token === undefined) return new OAuthFault("invalid_request", "token is missing");
-    if (!("principal" in client) && !(await isOwn(tokens, store, asked, token))) return emptyAnswer();
+    const { form, client, project, cookies } = asked;
+    const token = form.get("token") ?? (cookies && readRefreshCookie(asked.request, cookies));
+    // A page that signs out has no session afterwards, whatever it had before.
+    const done = { ...emptyAnswer(), ...(cookies && { cookies: clearedCookies(cookies) }) };
+    if (token === undefined && cookies === undefined) return new OAuthFault("invalid_request", "token is missing");
+    if (token === undefined) return done;
+    if (!("principal" in client) && !(await isOwn(tokens, store, asked, token))) return done;
     const target = { case: "token", value: token } as const;
     const revocation = { parent: projectName(project), target, reason: REASON };
     const principal = "principal" in client ? client.principal : principalOfPublic(client, project);
     await tokens.revokeToken(revocation, callAs(principal, asked));
-    return emptyAnswer();
+    return done;
   };
 }
 

@@ -21,7 +21,7 @@ export interface OAuthParts {
 export function createOAuthRoutes({ deps, api, authenticator }: OAuthParts): PlainRoute[] {
   const { store, log, random } = deps;
   const endpoints = new Map<string, Endpoint>([
-    ["token", tokenEndpoint(api, store)],
+    ["token", tokenEndpoint(api, deps)],
     ["revoke", revokeEndpoint(api, store)],
     ["introspect", introspectEndpoint(api)],
   ]);
@@ -29,7 +29,7 @@ export function createOAuthRoutes({ deps, api, authenticator }: OAuthParts): Pla
   const offer = { endpoints: [...endpoints.keys()], grants: GRANT_TYPES };
   return [
     createMetadataRoute(store, offer),
-    createEndpointRoute({ endpoints, clients, log, random }),
+    createEndpointRoute({ endpoints, clients, store, log, random }),
     createLogoutRoute(deps, api),
   ];
 }

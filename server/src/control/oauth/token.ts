@@ -5,22 +5,28 @@ import {
   TokenService,
 } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import type { Clock } from "../../clock.ts";
 import { ERRORS } from "../../model/errors.ts";
 import type { PlainAnswer } from "../../model/plain-http.ts";
-import { projectName } from "../../model/resource-name.ts";
+import { idOf, projectName, projectOf } from "../../model/resource-name.ts";
+import { getSession } from "../../store/sessions.ts";
 import type { Store } from "../../store/store.ts";
+import { sessionEndMs } from "../session-row.ts";
 import { callAs } from "./call-as.ts";
 import { unknownClient } from "./client.ts";
+import type { CookieSession } from "./cookie-page.ts";
 import type { Endpoint, EndpointRequest } from "./endpoint.ts";
 import { jsonAnswer, OAuthFault } from "./fault.ts";
 import type { Form } from "./form.ts";
 import { isOfSession } from "./held-session.ts";
+import { keptCookies, readRefreshCookie } from "./session-cookies.ts";
 import { linksOf } from "./target.ts";
 
 /** What grants are served with. */
 interface GrantTools {
   readonly tokens: Client<typeof TokenService>;
   readonly store: Store;
+  readonly clock: Clock;
 }
 
 type Grant = (tools: GrantTools, asked: EndpointRequest) => Promise<PlainAnswer | OAuthFault>;
@@ -36,8 +42,8 @@ const GRANTS: Readonly<Record<string, Grant>> = {
 export const GRANT_TYPES: readonly string[] = Object.keys(GRANTS);
 
 /** The token endpoint (RFC 6749 3.2). @param api calls the API as whom a call's values name */
-export function tokenEndpoint(api: Transport, store: Store): Endpoint {
-  const tools = { tokens: createClient(TokenService, api), store };
+export function tokenEndpoint(api: Transport, { store, clock }: Pick<GrantTools, "store" | "clock">): Endpoint {
+  const tools = { tokens: createClient(TokenService, api), store, clock };
   return async (asked) => {
     const type = asked.form.get("grant_type");
     if (type === undefined) return new OAuthFault("invalid_request", "grant_type is missing");
@@ -49,25 +55,49 @@ export function tokenEndpoint(api: Transport, store: Store): Endpoint {
 
 /**
  * RFC 6749 6: the next tokens of a session, for the app or the back end that the session is of. `attempt_id` makes a retry
- * get the answer that was lost. `scope` may ask for less than the session has, never for more.
+ * get the answer that was lost. `scope` may ask for less than the session has, never for more. With `token_delivery=cookie`
+ * the browser keeps the tokens; the app gives a refresh token once, when its session begins.
  */
-async function refreshGrant({ tokens, store }: GrantTools, asked: EndpointRequest): Promise<PlainAnswer | OAuthFault> {
-  const { form, client, project } = asked;
-  const refreshToken = form.get("refresh_token");
+async function refreshGrant(tools: GrantTools, asked: EndpointRequest): Promise<PlainAnswer | OAuthFault> {
+  const { tokens, store } = tools;
+  const { form, client, project, cookies } = asked;
+  const refreshToken = form.get("refresh_token") ?? (cookies && readRefreshCookie(asked.request, cookies));
+  if (refreshToken === undefined && cookies !== undefined)
+    return new OAuthFault("invalid_grant", "There is no session cookie");
   if (refreshToken === undefined) return new OAuthFault("invalid_request", "refresh_token is missing");
   const isHeld = await isOfSession(store, project, refreshToken, "link" in client ? client : undefined);
   if (!isHeld) return new OAuthFault("invalid_grant", ERRORS.refresh_token_invalid.detail);
-  const request = {
-    refreshToken,
-    clientId: client.id,
-    attemptId: form.get("attempt_id") ?? "",
-    scope: form.get("scope") ?? "",
-  };
+  const wishes = { attemptId: form.get("attempt_id") ?? "", scope: form.get("scope") ?? "" };
+  const request = { refreshToken, clientId: client.id, ...wishes };
   const principal = "principal" in client ? client.principal : undefined;
   const refreshed = await tokens.refreshToken(request, callAs(principal, asked));
+  if (cookies !== undefined) return keptInCookies(tools, cookies, refreshed);
   const { refreshToken: refresh_token, scope } = refreshed;
   return jsonAnswer(200, { ...tokenBody(refreshed), refresh_token, scope: scope || undefined });
 }
+
+/** The answer whose tokens are in cookies: the body has the access token only when the link takes none from cookies. */
+async function keptInCookies(
+  { store, clock }: GrantTools,
+  session: CookieSession,
+  refreshed: RefreshTokenResponse,
+): Promise<PlainAnswer | OAuthFault> {
+  const { project, id } = sessionIdsOf(refreshed.session);
+  const row = await store.read((reader) => getSession(reader, project, id));
+  const endMs = row === undefined ? clock.now() : sessionEndMs(row);
+  const cookies = keptCookies(session, {
+    accessToken: refreshed.accessToken,
+    accessSeconds: Number(refreshed.expiresIn),
+    refreshToken: refreshed.refreshToken,
+    refreshSeconds: Math.max(0, Math.floor((endMs - clock.now()) / 1000)),
+  });
+  if (cookies instanceof OAuthFault) return cookies;
+  const { access_token, ...times } = tokenBody(refreshed);
+  const body = session.client.accessCookie === undefined ? { access_token, ...times } : times;
+  return { ...jsonAnswer(200, { ...body, scope: refreshed.scope || undefined }), cookies };
+}
+
+const sessionIdsOf = (name: string) => ({ project: projectOf(name), id: idOf(name) });
 
 /** RFC 6749 4.4: a machine's own token. Its subject is the client, as RFC 9068 2.2 has it. */
 async function clientCredentials({ tokens }: GrantTools, asked: EndpointRequest): Promise<PlainAnswer | OAuthFault> {
@@ -118,7 +148,7 @@ function exchangeProblem(form: Form): string | undefined {
 type AnyTokenResponse = MintTokenResponse | ExchangeTokenResponse | RefreshTokenResponse;
 
 /** RFC 6749 5.1. */
-const tokenBody = ({ accessToken, tokenType, expiresIn }: AnyTokenResponse): object => ({
+const tokenBody = ({ accessToken, tokenType, expiresIn }: AnyTokenResponse) => ({
   access_token: accessToken,
   token_type: tokenType,
   expires_in: Number(expiresIn),

@@ -6,8 +6,8 @@ import { metaOf } from "../etag.ts";
 
 export function projectMessageOf(row: ProjectRow): ProjectMessage {
   const { id, displayName, issuer, accessTokenLifetimeMs, accessTokenLifetimeMaxMs } = row;
-  const { sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs } = row;
+  const { sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs, sessionCookies } = row;
   const ofTokens = { accessTokenLifetimeMs, accessTokenLifetimeMaxMs };
   const lifetimes = { ...ofTokens, sessionIdleLifetimeMs, sessionAbsoluteLifetimeMs };
-  return projectToProto({ name: projectName(id), displayName, issuer, ...lifetimes }, metaOf(row));
+  return projectToProto({ name: projectName(id), displayName, issuer, ...lifetimes, sessionCookies }, metaOf(row));
 }

@@ -23,6 +23,7 @@ import { found } from "../resource-path.ts";
 import { signingKeyRow } from "../signing-keys.ts";
 import { projectMessageOf } from "./convert.ts";
 import { lifetimesOf } from "./lifetimes.ts";
+import { sessionCookiesOf } from "./session-cookies.ts";
 
 /** A project's id has 40 characters at most: it stands in its issuer's URL. */
 const SLUG_MAX = 31;
@@ -41,9 +42,17 @@ export async function createProject(
   // Made before the transaction, which waits for nothing but the database.
   const signingKey = signingKeyRow(deps, dataKey, await generateSigningKey(), "ACTIVE", now);
   const issuer = builtInIssuer(id, `${deps.publicUrl()}/p/${id}`);
+  const sessionCookies = sessionCookiesOf(request.project, issuer.iss);
   const make = async (tx: Tx): Promise<Write<ProjectRow>> => {
     const times = { createTime: now, updateTime: now };
-    const result = await insertProject(tx, { id, displayName, issuer: issuer.iss, ...lifetimes, ...times });
+    const result = await insertProject(tx, {
+      id,
+      displayName,
+      issuer: issuer.iss,
+      ...lifetimes,
+      sessionCookies,
+      ...times,
+    });
     await insertDataKey(tx, dataKey, now);
     await insertSigningKey(tx, signingKey);
     await insertIssuer(tx, { project: id, id: BUILT_IN_ISSUER_ID, spec: issuerSpecOf(issuer), ...times });

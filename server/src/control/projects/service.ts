@@ -33,6 +33,7 @@ import { found, readProjectName } from "../resource-path.ts";
 import { projectMessageOf } from "./convert.ts";
 import { createProject } from "./create.ts";
 import { lifetimesOf } from "./lifetimes.ts";
+import { sessionCookiesOf } from "./session-cookies.ts";
 
 const FIXED = [...OUTPUT_ONLY, "issuer"];
 /** More than any project may hold; a project of this size is emptied by hand first. */
@@ -63,7 +64,8 @@ export const projectService = (deps: Deps): ServiceImpl<typeof ProjectService> =
       const row = found(await lockProject(tx, id));
       requireEtag(wanted.etag, row);
       const { message: next } = applyMask(ProjectSchema, projectMessageOf(row), wanted, updateMask, FIXED);
-      const change = { displayName: next.displayName, ...lifetimesOf(next) };
+      const sessionCookies = sessionCookiesOf(next, row.issuer);
+      const change = { displayName: next.displayName, ...lifetimesOf(next), sessionCookies };
       const updated = await updateProject(tx, { ...row, ...change, updateTime: new Date(deps.clock.now()) });
       return { result: updated, changes: [] };
     });

@@ -1,0 +1,1 @@
+ALTER TABLE "projects" ADD COLUMN "session_cookies" jsonb DEFAULT '{"sameSite":"STRICT","origins":[],"domain":""}'::jsonb NOT NULL;
