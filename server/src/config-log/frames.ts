@@ -77,6 +77,8 @@ export interface SnapshotChunkValues {
   readonly index: number;
   readonly last: boolean;
   readonly totalResources: bigint;
+  /** As the database counts them. */
+  readonly countedResources: bigint;
   readonly resources: readonly EncodedResource[];
   readonly stateDigest: Uint8Array;
 }

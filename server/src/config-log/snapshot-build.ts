@@ -37,7 +37,7 @@ export function buildSnapshot(store: Store): Promise<Snapshot> {
 
 /** At least one chunk: an empty state is said, not left out. */
 async function encodeAll(reader: Reader, { sequence, digest }: ConfigHead, total: number): Promise<Uint8Array[]> {
-  const values = { sequence, totalResources: BigInt(total), stateDigest: digest };
+  const values = { sequence, totalResources: BigInt(total), countedResources: BigInt(total), stateDigest: digest };
   const chunks: Uint8Array[] = [];
   let taken = 0;
   let part: EncodedResource[] = [];

@@ -7,7 +7,13 @@ export const DIGEST_BYTES = 32;
 /** Digest of a state without resources. */
 export const EMPTY_DIGEST: Uint8Array = new Uint8Array(DIGEST_BYTES);
 
-const sha256 = (data: Uint8Array | string): Uint8Array => new Uint8Array(hash("sha256", data, "buffer"));
+/** By way of a text: a buffer for each of a million digests would leave the process's memory in splinters. */
+function sha256(data: Uint8Array | string): Uint8Array {
+  const text = hash("sha256", data, "binary");
+  const digest = new Uint8Array(DIGEST_BYTES);
+  for (let index = 0; index < DIGEST_BYTES; index += 1) digest[index] = text.charCodeAt(index);
+  return digest;
+}
 
 /** One resource as the config log holds it. */
 export interface EncodedResource {

@@ -4,6 +4,7 @@ import type { Dialer } from "../outbound/dialer.ts";
 import { createUpstreamClients } from "../outbound/upstream-client.ts";
 import { createClientAddress } from "../policy/trusted-proxies.ts";
 import { ConfigPlane, type ConfigPlaneOptions, type ConfigStatus } from "./config/config-plane.ts";
+import { createConfigMetrics } from "./config-metrics.ts";
 import {
   createHttpHandlers,
   PROXY_MAX_HEADERS_COUNT,
@@ -14,7 +15,7 @@ import {
 import { LimitTable } from "./limit-table.ts";
 import { LiveAnswers } from "./live-answers.ts";
 import { LiveChecks } from "./live-checks.ts";
-import { createConfigMetrics, createProxyMetrics } from "./metrics.ts";
+import { createProxyMetrics } from "./metrics.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recordHeadless } from "./record.ts";
 import { headlessRefusal } from "./refusal-answer.ts";
@@ -23,7 +24,7 @@ import { UsageCounter } from "./usage/usage-counter.ts";
 import { UsageReporter } from "./usage/usage-reporter.ts";
 import { Tunnels } from "./websocket/tunnels.ts";
 
-export interface DataPlaneOptions extends ConfigPlaneOptions {
+export interface DataPlaneOptions extends Omit<ConfigPlaneOptions, "meter"> {
   /** Way to the upstreams, with its address policy. */
   readonly dial: Dialer;
   /** Gets the data plane's metrics. */
@@ -59,7 +60,8 @@ const SWEEP_MS = 60_000;
 /** @throws ExitError (2) when a trusted proxy is no address or network */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { clock, random, log, registry } = options;
-  const configPlane = new ConfigPlane(options);
+  const meter = createConfigMetrics(registry, () => configPlane.status());
+  const configPlane: ConfigPlane = new ConfigPlane({ ...options, meter });
   const usage = new UsageCounter();
   const reporter = new UsageReporter(usage, (batch) => configPlane.sendUsage(batch), random, log);
   const pools = createUpstreamPools(createUpstreamClients(options.dial));
@@ -79,7 +81,6 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     random,
     log,
   });
-  createConfigMetrics(registry, () => configPlane.status());
   const refuse: RefuseHeadless = (cause) => {
     recordHeadless(cause, recorders);
     return headlessRefusal(cause, random.uuid());

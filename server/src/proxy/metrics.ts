@@ -101,33 +101,3 @@ function* seriesOf(byLink: ReadonlyMap<string, ReadonlyMap<string, StatusCounts>
     }
   }
 }
-
-/** What is measured of the configuration. */
-export interface MeasuredConfig {
-  readonly isConnected: boolean;
-  readonly silentMs: number | undefined;
-  readonly sequence: bigint;
-  readonly links: number;
-  readonly rejected: readonly unknown[];
-}
-
-/** Registers gauges of the configuration, read at each scrape. */
-export function createConfigMetrics(registry: Registry, read: () => MeasuredConfig): void {
-  const gauges: readonly (readonly [name: string, help: string, value: (config: MeasuredConfig) => number])[] = [
-    ["connected", "1 while the configuration stream is open", ({ isConnected }) => Number(isConnected)],
-    ["age_seconds", "Since the control plane's last sign of life", ({ silentMs }) => (silentMs ?? Number.NaN) / 1000],
-    ["sequence", "Sequence of the configuration in force", ({ sequence }) => Number(sequence)],
-    ["links", "Links served", ({ links }) => links],
-    ["rejected", "Resources held in an older version", ({ rejected }) => rejected.length],
-  ];
-  for (const [name, help, value] of gauges) {
-    new Gauge({
-      name: `conduit_proxy_config_${name}`,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(value(read()));
-      },
-    });
-  }
-}

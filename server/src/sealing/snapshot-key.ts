@@ -11,9 +11,20 @@ import { KEY_BYTES, type SealingKey, sealingKey } from "./sealing-key.ts";
 export const snapshotKey = (credential: SecretText): SealingKey =>
   sealingKey(new Uint8Array(hkdfSync("sha256", credential.reveal(), "", "conduit/v1/proxy-snapshot", KEY_BYTES)));
 
-/** Seals a snapshot whole. */
-export const sealSnapshot = (key: SealingKey, snapshot: Uint8Array, random: Random): Uint8Array =>
-  seal(key, snapshot, ["proxy-snapshot"], random);
+/** Where in which snapshot file a part stands: it opens there and nowhere else, so that parts cannot be mixed. */
+export interface SnapshotPlace {
+  /** Random id of the file. */
+  readonly file: string;
+  /** From 0. */
+  readonly part: number;
+}
 
-/** Opens a snapshot. @throws SealingError when it was changed or is another proxy's */
-export const openSnapshot = (key: SealingKey, sealed: Uint8Array): Uint8Array => open(key, sealed, ["proxy-snapshot"]);
+const bindingOf = ({ file, part }: SnapshotPlace) => ["proxy-snapshot", file, part] as const;
+
+/** Seals one part of a snapshot. */
+export const sealSnapshot = (key: SealingKey, part: Uint8Array, place: SnapshotPlace, random: Random): Uint8Array =>
+  seal(key, part, bindingOf(place), random);
+
+/** Opens one part. @throws SealingError when it was changed, moved, or is another proxy's */
+export const openSnapshot = (key: SealingKey, sealed: Uint8Array, place: SnapshotPlace): Uint8Array =>
+  open(key, sealed, bindingOf(place));

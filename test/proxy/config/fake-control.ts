@@ -147,6 +147,7 @@ export class FakeLog {
     return parts.map((resources, index) =>
       encodeSnapshotChunk({
         ...{ sequence: this.sequence, index, last: index === parts.length - 1, totalResources: BigInt(all.length) },
+        countedResources: BigInt(all.length),
         ...{ resources, stateDigest: this.digest },
       }),
     );

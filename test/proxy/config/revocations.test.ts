@@ -8,17 +8,21 @@ import { encodeDelta } from "../../../server/src/config-log/frames.ts";
 import { JwksSources } from "../../../server/src/jwt/jwks.ts";
 import type { ConfigResource } from "../../../server/src/model/config-resource.ts";
 import { revocationEntryOf, revocationStreamName } from "../../../server/src/model/revocation.ts";
-import { ConfigReceiver } from "../../../server/src/proxy/config/apply.ts";
+import { type Applied, ConfigReceiver } from "../../../server/src/proxy/config/apply.ts";
 import { CompiledLinks } from "../../../server/src/proxy/config/compiled-links.ts";
+import { HeldState } from "../../../server/src/proxy/config/state.ts";
 import { NOW_MS } from "../../judge/sample.ts";
 import { demoResources, FakeLog } from "./fake-control.ts";
+
+/** No slice ends: every event is applied before `receive` returns. */
+const stopped = { ...systemClock, monotonic: () => 0 };
 
 function receiver() {
   const fetchJson = () => Promise.reject(new Error("no JWKS here"));
   const log = pino({ level: "silent" });
   const links = new CompiledLinks(new JwksSources({ fetchJson, clock: systemClock, log }));
-  const it = new ConfigReceiver(links);
-  const receive = (bytes: Uint8Array) => it.receive(fromBinary(WatchConfigResponseSchema, bytes));
+  const it = new ConfigReceiver(links, stopped);
+  const receive = (bytes: Uint8Array) => it.receive(fromBinary(WatchConfigResponseSchema, bytes)) as Applied;
   const greet = (from: FakeLog) => {
     receive(from.hello(true));
     return from.snapshot().map(receive).at(-1);
@@ -37,30 +41,33 @@ test("come and go by deltas and snapshots, and the digest is the control plane's
   const log = new FakeLog();
   log.commit(...demoResources("http://127.0.0.1:9"), revocationOf("a"), revocationOf("b"));
   const { links, receive, greet } = receiver();
-  expect(greet(log)).toEqual({ result: "applied" });
+  expect(greet(log)).toEqual(expect.objectContaining({ result: "applied" }));
   const held = () => [...links.revocations.entries()].map(({ name }) => name).sort();
   const named = (...ids: string[]) => ids.map((id) => revocationOf(id).name).sort();
   expect(held()).toEqual(named("a", "b"));
-  expect(receive(log.commit(revocationOf("c"), goneOf("a")))).toEqual({ result: "applied" });
+  expect(receive(log.commit(revocationOf("c"), goneOf("a")))).toEqual(expect.objectContaining({ result: "applied" }));
   expect(held()).toEqual(named("b", "c"));
-  expect(receive(log.commit(goneOf("never there")))).toEqual({ result: "applied" });
+  expect(receive(log.commit(goneOf("never there")))).toEqual(expect.objectContaining({ result: "applied" }));
   log.commit(goneOf("b"), revocationOf("d"));
-  expect(greet(log)).toEqual({ result: "applied" });
+  expect(greet(log)).toEqual(expect.objectContaining({ result: "applied" }));
   expect(held()).toEqual(named("c", "d"));
 });
 
-test("are kept for a cold start: another process takes them over as they came", () => {
+test("are kept for a cold start: another process takes them over as they came", async () => {
   const log = new FakeLog();
   log.commit(...demoResources("http://127.0.0.1:9"), revocationOf("a"));
   const first = receiver();
   first.greet(log);
   const second = receiver();
   const { fleet, cursor } = first.receiver;
-  second.receiver.restore(fleet!, cursor!, [...first.receiver.resources()]);
+  const state = new HeldState(second.links.revocations.emptyTwin());
+  for (const resource of first.receiver.resources()) state.put(resource);
+  state.moveTo(cursor!.epoch, cursor!.sequence);
+  await second.receiver.restore(fleet!, state);
   expect([...second.links.revocations.entries()]).toEqual([...first.links.revocations.entries()]);
   expect(second.receiver.cursor).toEqual(cursor);
   second.receive(log.hello(false));
-  expect(second.receive(log.commit(revocationOf("b")))).toEqual({ result: "applied" });
+  expect(second.receive(log.commit(revocationOf("b")))).toEqual(expect.objectContaining({ result: "applied" }));
 });
 
 test("one that cannot be read is rejected by itself, counts in the digest, and is gone when it is deleted", () => {
@@ -77,6 +84,6 @@ test("one that cannot be read is rejected by itself, counts in the digest, and i
   expect([...it.resources()]).toContainEqual(entry);
   expect(links.revocations.size).toBe(0);
   log.skip(1n);
-  expect(receive(log.commit(goneOf("a")))).toEqual({ result: "applied" });
+  expect(receive(log.commit(goneOf("a")))).toEqual(expect.objectContaining({ result: "applied" }));
   expect(links.rejected()).toEqual([]);
 });

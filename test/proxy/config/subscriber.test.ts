@@ -54,8 +54,9 @@ function follow(addresses = 1) {
   const clock = fakeClock();
   const log = pino({ level: "silent" });
   const sources = new JwksSources({ fetchJson: () => Promise.reject(new Error("no")), clock, log });
-  const receiver = new ConfigReceiver(new CompiledLinks(sources));
-  const base = { clients, receiver, proxyVersion: "1", clock, random: lowest, log };
+  const receiver = new ConfigReceiver(new CompiledLinks(sources), clock);
+  const meter = { received: vi.fn(), applied: vi.fn(), resync: vi.fn(), diskFailed: vi.fn() };
+  const base = { clients, receiver, proxyVersion: "1", clock, random: lowest, log, meter };
   const subscriber = new ConfigSubscriber({ ...base, onApplied: () => undefined, onConnected: () => undefined });
   subscriber.start();
   return { streams, subscriber };

@@ -2,20 +2,33 @@ import type {
   Delta,
   Heartbeat,
   Hello,
-  ResourceChange,
   SnapshotChunk,
   WatchConfigResponse,
 } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import { Hello_Mode } from "@conduit-link/proto/conduit/v1/config_service_pb";
+import type { Clock } from "../../clock.ts";
 import { type EncodedResource, isSameDigest } from "../../model/config-digest.ts";
 import { type SealingKey, sealingKey } from "../../sealing/sealing-key.ts";
-import { kindFromProto } from "../../wire/config.ts";
-import { type CompiledLinks, type OpenedChange, problemOf } from "./compiled-links.ts";
+import { msFromTimestamp } from "../../wire/time.ts";
+import type { CompiledLinks, Unreadable } from "./compiled-links.ts";
+import { Currency } from "./currency.ts";
+import { encodedOf } from "./kept-resource.ts";
+import { problemOf, type ResourceVersion, type StoredChange } from "./link-table.ts";
 import { openResource } from "./opener.ts";
+import { heldRevocationOf } from "./revocation-bytes.ts";
+import { inSlices, type Steps } from "./slices.ts";
+import { heldChangeOf, SnapshotIntake, type WholeState } from "./snapshot-intake.ts";
 import { type ConfigCursor, type HeldChange, HeldState } from "./state.ts";
 
+/** Why the state is asked for anew. */
+export type ResyncKind = "sequence" | "digest" | "incomplete" | "shrink" | "other_installation";
+
 /** What an event did. `resync`: the stream and our state do not fit together; connect anew, and let the server decide. */
-export type Applied = { readonly result: "applied" | "nothing" } | { readonly result: "resync"; readonly why: string };
+export type Applied =
+  /** `whole`: a snapshot. */
+  | { readonly result: "applied"; readonly whole: boolean }
+  | { readonly result: "nothing" }
+  | { readonly result: "resync"; readonly kind: ResyncKind; readonly why: string };
 
 /** What the control plane said of itself and of the fleet. */
 export interface FleetFacts {
@@ -24,24 +37,29 @@ export interface FleetFacts {
   readonly fleetKeyBytes: Uint8Array;
 }
 
-const APPLIED: Applied = { result: "applied" };
 const NOTHING: Applied = { result: "nothing" };
-const resync = (why: string): Applied => ({ result: "resync", why });
+const resync = (kind: ResyncKind, why: string): Applied => ({ result: "resync", kind, why });
 
-/** Keeps the configuration in step with the stream: every event applied whole, in order, or not at all. */
+/**
+ * Keeps the configuration in step with the stream: every event applied whole, in order, or not at all. Large ones are
+ * prepared in slices beside what is in force. One event at a time: the next only when the answer is there.
+ */
 export class ConfigReceiver {
+  /** How current what is in force is. */
+  readonly currency: Currency;
   readonly #links: CompiledLinks;
-  readonly #held: HeldState;
+  readonly #clock: Clock;
+  #held: HeldState;
   #fleet: FleetFacts | undefined;
   #epoch = "";
-  #isSnapshotAwaited = false;
-  #chunks: SnapshotChunk[] = [];
-  /** Resources of kinds that only a newer version knows: not held, so digests cannot be compared. */
+  #intake: SnapshotIntake | undefined;
   #unknownKinds = 0;
 
-  constructor(links: CompiledLinks) {
+  constructor(links: CompiledLinks, clock: Clock) {
     this.#links = links;
+    this.#clock = clock;
     this.#held = new HeldState(links.revocations);
+    this.currency = new Currency(clock);
   }
 
   get cursor(): ConfigCursor | undefined {
@@ -52,29 +70,30 @@ export class ConfigReceiver {
     return this.#fleet;
   }
 
+  /** What is held, itself: for the disk, which reads it while it changes. */
+  get state(): HeldState {
+    return this.#held;
+  }
+
   /** Everything held, as it came. */
   resources(): Iterable<EncodedResource> {
     return this.#held.resources();
   }
 
   /** Takes over a state kept on disk; only before any event. */
-  restore(fleet: FleetFacts, cursor: ConfigCursor, resources: readonly EncodedResource[]): void {
+  restore(fleet: FleetFacts, state: HeldState): void | Promise<void> {
     this.#fleet = fleet;
-    const changes = this.#held.differenceTo(resources);
-    this.#held.replace(changes);
-    this.#putInForce(changes, fleet);
-    this.#held.moveTo(cursor.epoch, cursor.sequence);
-    this.#links.becomeReady(fleet.installationId);
+    return inSlices(this.#replaceBy(state, fleet), this.#clock);
   }
 
-  receive({ event }: WatchConfigResponse): Applied {
+  receive({ event }: WatchConfigResponse): Applied | Promise<Applied> {
     switch (event.case) {
       case "hello":
         return this.#hello(event.value);
       case "snapshot":
-        return this.#snapshot(event.value);
+        return inSlices(this.#snapshot(event.value), this.#clock);
       case "delta":
-        return this.#delta(event.value);
+        return inSlices(this.#delta(event.value), this.#clock);
       case "heartbeat":
         return this.#heartbeat(event.value);
       default:
@@ -82,99 +101,132 @@ export class ConfigReceiver {
     }
   }
 
-  #hello({ epoch, mode, fleetKey, installationId }: Hello): Applied {
+  #hello({ epoch, mode, fleetKey, installationId, headSequence }: Hello): Applied {
+    // A control plane that was pointed at another database would take every link out of service.
+    if (this.#fleet !== undefined && this.#fleet.installationId !== installationId)
+      return resync(
+        "other_installation",
+        "the control plane is another installation's: empty the data directory to follow it",
+      );
     this.#fleet = { installationId, fleetKey: sealingKey(fleetKey), fleetKeyBytes: fleetKey };
     this.#epoch = epoch;
-    this.#chunks = [];
-    this.#isSnapshotAwaited = mode !== Hello_Mode.RESUME;
-    if (this.#isSnapshotAwaited) return NOTHING;
-    return this.cursor?.epoch === epoch ? NOTHING : resync("the stream resumes a history we do not hold");
+    this.currency.headIs(headSequence);
+    this.#intake = mode === Hello_Mode.RESUME ? undefined : new SnapshotIntake(this.#held);
+    if (this.#intake !== undefined) return NOTHING;
+    if (this.cursor?.epoch !== epoch) return resync("sequence", "the stream resumes a history we do not hold");
+    if (this.cursor.sequence === headSequence) this.currency.proven();
+    return NOTHING;
   }
 
-  #snapshot(chunk: SnapshotChunk): Applied {
-    if (!this.#isSnapshotAwaited) return resync("a snapshot that was not announced");
-    const [first] = this.#chunks;
-    if (chunk.index !== this.#chunks.length || (first !== undefined && first.sequence !== chunk.sequence)) {
-      return resync("the snapshot's parts do not follow one another");
-    }
-    this.#chunks.push(chunk);
-    if (!chunk.last) return NOTHING;
-    const { chunks, fleet } = { chunks: this.#chunks, fleet: this.#fleet };
-    this.#chunks = [];
-    this.#isSnapshotAwaited = false;
-    return fleet === undefined ? resync("a snapshot before the greeting") : this.#replaceBy(chunks, chunk, fleet);
+  *#snapshot(chunk: SnapshotChunk): Steps<Applied> {
+    const fleet = this.#fleet;
+    if (this.#intake === undefined || fleet === undefined)
+      return resync("sequence", "a snapshot that was not announced");
+    const taken = yield* this.#intake.take(chunk);
+    if (taken === undefined) return NOTHING;
+    this.#intake = undefined;
+    if ("why" in taken) return resync(taken.kind, taken.why);
+    const { state, sequence, unknownKinds }: WholeState = taken;
+    state.moveTo(this.#epoch, sequence);
+    yield* this.#replaceBy(state, fleet);
+    this.#unknownKinds = unknownKinds;
+    this.currency.appliedUpTo(sequence);
+    return { result: "applied", whole: true };
   }
 
-  #replaceBy(chunks: readonly SnapshotChunk[], last: SnapshotChunk, fleet: FleetFacts): Applied {
-    const upserts = chunks.flatMap((chunk) => chunk.resources);
-    // A snapshot that lost its resources on the way would switch every link off; an empty one must say that it is empty.
-    if (BigInt(upserts.length) !== last.totalResources) return resync("the snapshot is not complete");
-    const resources = upserts
-      .flatMap(heldChangeOf)
-      .flatMap((change) => (change.op === "upsert" ? [change.resource] : []));
-    this.#unknownKinds = upserts.length - resources.length;
-    const changes = this.#held.differenceTo(resources);
-    this.#held.replace(changes);
-    this.#putInForce(changes, fleet);
-    this.#held.moveTo(this.#epoch, last.sequence);
+  /** Puts another state in the place of the one held, and in force. */
+  *#replaceBy(state: HeldState, fleet: FleetFacts): Steps<void> {
+    const changes = yield* this.#differenceTo(state, fleet);
+    const { revocations } = state;
+    const commit = yield* this.#links.prepareWhole({ ...changes, revocations });
+    commit();
+    this.#held = state;
     this.#links.becomeReady(fleet.installationId);
-    return this.#check(last.stateDigest);
   }
 
-  #delta({ fromSequence, toSequence, changes, stateDigest }: Delta): Applied {
+  /** What it takes to get from what is held to another state. An older version replaces a newer one (a restored database). */
+  *#differenceTo(state: HeldState, fleet: FleetFacts): Steps<Opened> {
+    const opened = nothingOpened();
+    for (const kept of state.kept()) {
+      if (this.#held.keptAt(kept) !== kept) open({ op: "upsert", resource: encodedOf(kept) }, fleet, opened);
+      yield;
+    }
+    for (const { kind, name, version } of this.#held.kept()) {
+      if (state.keptAt({ kind, name }) === undefined) open({ op: "delete", kind, name, version }, fleet, opened);
+      yield;
+    }
+    return opened;
+  }
+
+  *#delta({ fromSequence, toSequence, changes, stateDigest, commitTime }: Delta): Steps<Applied> {
     const { cursor } = this;
     const fleet = this.#fleet;
-    if (fleet === undefined || cursor === undefined || this.#isSnapshotAwaited)
-      return resync("a change before the state");
-    if (fromSequence !== cursor.sequence || cursor.epoch !== this.#epoch) return resync("a change is missing");
+    if (fleet === undefined || cursor === undefined || this.#intake !== undefined)
+      return resync("sequence", "a change before the state");
+    if (fromSequence !== cursor.sequence || cursor.epoch !== this.#epoch)
+      return resync("sequence", "a change is missing");
     const known = changes.flatMap(heldChangeOf);
+    const opened = nothingOpened();
+    for (const change of this.#held.newer(known)) open(change, fleet, opened);
+    const commit = yield* this.#links.prepare(opened.stored);
+    commit();
     this.#unknownKinds += changes.length - known.length;
-    const applied = this.#held.apply(known);
-    this.#putInForce(applied, fleet);
+    this.#held.apply(known);
+    for (const change of known) this.#settleRevocation(change);
+    for (const { change, message } of opened.unreadable) this.#links.reject(change, message);
     this.#held.moveTo(this.#epoch, toSequence);
-    return this.#check(stateDigest);
+    this.currency.delta(toSequence, msFromTimestamp(commitTime));
+    return this.#checked(stateDigest, { result: "applied", whole: false });
   }
 
   #heartbeat({ headSequence, stateDigest }: Heartbeat): Applied {
+    this.currency.headIs(headSequence);
     if (this.cursor?.sequence !== headSequence) return NOTHING;
-    const checked = this.#check(stateDigest);
-    return checked.result === "resync" ? checked : NOTHING;
+    const checked = this.#checked(stateDigest, NOTHING);
+    if (checked.result !== "resync") this.currency.proven();
+    return checked;
   }
 
   /** Every fault that loses or reorders a change ends here, visibly, instead of in silent drift. */
-  #check(digest: Uint8Array): Applied {
+  #checked(digest: Uint8Array, otherwise: Applied): Applied {
     return this.#unknownKinds > 0 || isSameDigest(digest, this.#held.digest)
-      ? APPLIED
-      : resync("the state is not the control plane's");
+      ? otherwise
+      : resync("digest", "the state is not the control plane's");
   }
 
-  #putInForce(changes: readonly HeldChange[], fleet: FleetFacts): void {
-    const opened: OpenedChange[] = [];
-    for (const change of changes) {
-      const { kind, name, version } = change.op === "delete" ? change : change.resource;
-      // What the state holds of revocations is in force already.
-      if (kind === "revocation" && (change.op === "delete" || this.#links.revocations.get(name) !== undefined))
-        this.#links.accept({ kind, name, version });
-      else if (kind !== "revocation" && change.op === "delete")
-        opened.push({ kind, name, version, resource: undefined });
-      else if (change.op === "upsert") {
-        try {
-          const resource = openResource(change.resource, fleet.fleetKey);
-          opened.push({ kind: resource.kind, name, version, resource });
-        } catch (cause) {
-          this.#links.reject({ kind, name, version }, problemOf(cause));
-        }
-      }
-    }
-    this.#links.apply(opened);
+  /** What the state holds of revocations is in force already. */
+  #settleRevocation(change: HeldChange): void {
+    const { kind, name, version } = change.op === "delete" ? change : change.resource;
+    if (kind !== "revocation") return;
+    const isHeld = this.#held.revocations.get(name) !== undefined;
+    if (change.op === "delete" || isHeld) this.#links.accept({ kind, name, version });
   }
 }
 
-/** None for kinds of a newer version. */
-function heldChangeOf({ kind, name, version, change }: ResourceChange): HeldChange[] {
-  const known = kindFromProto(kind);
-  if (known === undefined) return [];
-  if (change.case === "upsert")
-    return [{ op: "upsert", resource: { kind: known, name, version, payload: change.value } }];
-  return change.case === "delete" ? [{ op: "delete", kind: known, name, version }] : [];
+/** Changes read: those that can be put in force, what is gone besides, and the others. */
+interface Opened {
+  readonly stored: StoredChange[];
+  readonly gone: ResourceVersion[];
+  readonly unreadable: Unreadable[];
+}
+
+const nothingOpened = (): Opened => ({ stored: [], gone: [], unreadable: [] });
+
+/** Revocations that the index holds are none of these. */
+function open(change: HeldChange, fleet: FleetFacts, into: Opened): void {
+  if (change.op === "delete") {
+    const { kind, name, version } = change;
+    if (kind === "revocation") into.gone.push({ kind, name, version });
+    else into.stored.push({ kind, name, version, resource: undefined });
+    return;
+  }
+  const { resource } = change;
+  const { kind, name, version } = resource;
+  if (heldRevocationOf(resource) !== undefined) return;
+  try {
+    const stored = openResource(resource, fleet.fleetKey);
+    into.stored.push({ kind: stored.kind, name, version, resource: stored });
+  } catch (cause) {
+    into.unreadable.push({ change: { kind, name, version }, message: problemOf(cause) });
+  }
 }

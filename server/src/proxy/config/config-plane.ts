@@ -1,3 +1,4 @@
+import type { WatchConfigResponse } from "@conduit-link/proto/conduit/v1/config_service_pb";
 import type { Clock } from "../../clock.ts";
 import { JwksSources } from "../../jwt/jwks.ts";
 import type { Log } from "../../log.ts";
@@ -12,9 +13,11 @@ import type { ServedConfig } from "../served-link.ts";
 import type { UsageBatch } from "../usage/usage-reporter.ts";
 import { ConfigReceiver } from "./apply.ts";
 import { CompiledLinks } from "./compiled-links.ts";
+import type { ConfigMeter } from "./config-meter.ts";
 import { type ControlAddress, type ControlClient, createControlClient } from "./control-client.ts";
-import { createDiskSnapshot, type DiskSnapshot } from "./disk-snapshot.ts";
-import { SnapshotWriter } from "./snapshot-writer.ts";
+import { DiskSnapshot, type Written } from "./disk-snapshot.ts";
+import { inSlices, type Steps } from "./slices.ts";
+import { HeldState } from "./state.ts";
 import { StatusReporter } from "./status-reporter.ts";
 import { ConfigSubscriber } from "./subscriber.ts";
 
@@ -27,6 +30,7 @@ export interface ConfigPlaneOptions {
   /** Replicas of the control plane; at least one. */
   readonly controls: readonly ControlAddress[];
   readonly proxyVersion: string;
+  readonly meter: ConfigMeter;
   /** Holds the sealed snapshot; undefined = nothing is kept on disk. */
   readonly dataDir?: string;
 }
@@ -37,7 +41,15 @@ export interface ConfigStatus {
   readonly isConnected: boolean;
   /** Since the last sign of life of the control plane; undefined = there was none. */
   readonly silentMs: number | undefined;
+  /** Age of the open stream; undefined = none is. */
+  readonly streamMs: number | undefined;
   readonly sequence: bigint;
+  /** Since it was known to be current; Infinity = never. */
+  readonly ageMs: number;
+  /** Changes known of and not applied. */
+  readonly lagSequences: number;
+  /** From the commit of the last change to its being in force. */
+  readonly delayMs: number;
   readonly links: number;
   readonly rejected: readonly RejectedResource[];
   readonly issuerKeys: readonly IssuerKeyStatus[];
@@ -59,44 +71,49 @@ export class ConfigPlane {
   readonly #subscriber: ConfigSubscriber;
   readonly #reporter: StatusReporter;
   readonly #disk: DiskSnapshot | undefined;
-  readonly #writer: SnapshotWriter | undefined;
   readonly #whenReady: (() => void)[] = [];
   #current: ControlClient | undefined;
   #tick: NodeJS.Timeout | undefined;
   #seedsBefore = "";
+  #isChecking = false;
 
   constructor(options: ConfigPlaneOptions) {
-    const { clock, random, log, fetchJson, credential, controls, proxyVersion, dataDir } = options;
+    const { clock, random, log, fetchJson, credential, controls, proxyVersion, dataDir, meter } = options;
     this.#options = options;
     this.#jwksSources = new JwksSources({ fetchJson, clock, log });
     this.#links = new CompiledLinks(this.#jwksSources, new RevocationIndex(random.bytes(16)));
     this.config = this.#links;
-    const receiver = new ConfigReceiver(this.#links);
+    const receiver = new ConfigReceiver(this.#links, clock);
     this.#receiver = receiver;
     this.#clients = controls.map((control) => createControlClient(control, credential, clock));
     this.#reporter = new StatusReporter(proxyVersion, log, () => ({
-      cursor: receiver.cursor,
+      // An acknowledgement says that nothing in it was rejected without a word.
+      cursor: this.#links.isChecked ? receiver.cursor : undefined,
       rejected: this.#links.rejected(),
       issuerKeys: this.#jwksSources.status(),
     }));
     this.#subscriber = new ConfigSubscriber({
-      ...{ clients: this.#clients, receiver, proxyVersion, clock, random, log },
-      onApplied: () => this.#applied(),
+      ...{ clients: this.#clients, receiver, proxyVersion, clock, random, log, meter },
+      onApplied: (event) => this.#applied(event),
       onConnected: (client) => this.#connected(client),
     });
     if (dataDir === undefined) return;
-    this.#disk = createDiskSnapshot(dataDir, credential, random, log);
-    this.#writer = new SnapshotWriter(() => this.#writeSnapshot(), clock, log);
+    this.#disk = new DiskSnapshot({
+      ...{ dataDir, credential, random, clock, log },
+      current: () => this.#written(),
+      onFailure: () => meter.diskFailed(),
+    });
   }
 
   /** Takes the configuration from disk if there is one, and begins to follow the control plane. */
   async start(): Promise<void> {
-    const stored = await this.#disk?.read();
+    const stored = await this.#disk?.read(new HeldState(this.#links.revocations.emptyTwin()));
     if (stored !== undefined) {
-      this.#receiver.restore(stored.fleet, stored.cursor, stored.resources);
+      await this.#receiver.restore(stored.fleet, stored.state);
+      this.#receiver.currency.restored(stored.state.cursor?.sequence ?? 0n, stored.provenTimeMs);
       for (const seed of stored.jwksSeeds) this.#jwksSources.seed(seed);
       this.#options.log.info({ links: this.#links.size }, "serving from the configuration kept on disk");
-      this.#becameReady();
+      this.#inForce();
     }
     this.#subscriber.start();
     this.#tick = setInterval(() => this.#onTick(), TICK_MS);
@@ -123,9 +140,11 @@ export class ConfigPlane {
   }
 
   status(): ConfigStatus {
-    const { isConnected, silentMs } = this.#subscriber.status();
+    const { currency } = this.#receiver;
     return {
-      ...{ isReady: this.#links.isReady, isConnected, silentMs, links: this.#links.size },
+      ...this.#subscriber.status(),
+      ...{ isReady: this.#links.isReady, links: this.#links.size },
+      ...{ ageMs: currency.ageMs(), lagSequences: currency.lagSequences(), delayMs: currency.delayMs() },
       sequence: this.#receiver.cursor?.sequence ?? 0n,
       rejected: this.#links.rejected(),
       issuerKeys: this.#jwksSources.status(),
@@ -138,17 +157,32 @@ export class ConfigPlane {
     this.#subscriber.stop();
     this.#reporter.stop();
     this.#jwksSources.close();
-    await this.#writer?.flush();
+    await this.#disk?.close();
   }
 
   close(): void {
     for (const client of this.#clients) client.close();
   }
 
-  #applied(): void {
+  #applied({ event }: WatchConfigResponse): void {
+    const { cursor } = this.#receiver;
+    if (event.case === "delta" && cursor !== undefined) this.#disk?.deltaApplied(event.value, cursor.digest);
+    else this.#disk?.wholeChanged();
+    this.#inForce();
+  }
+
+  #inForce(): void {
     this.#reporter.stateChanged();
-    this.#writer?.schedule();
-    this.#becameReady();
+    for (const resolve of this.#whenReady.splice(0)) resolve();
+    if (!this.#links.isChecked && !this.#isChecking) void this.#check();
+  }
+
+  /** Compiles what came with a whole state, so that what cannot be is reported before anyone asks for it. */
+  async #check(): Promise<void> {
+    this.#isChecking = true;
+    await inSlices(checks(this.#links), this.#options.clock);
+    this.#isChecking = false;
+    this.#reporter.stateChanged();
   }
 
   #connected(client: ControlClient): void {
@@ -156,23 +190,24 @@ export class ConfigPlane {
     this.#reporter.reportTo(client);
   }
 
-  #becameReady(): void {
-    for (const resolve of this.#whenReady.splice(0)) resolve();
-  }
-
   #onTick(): void {
     this.#jwksSources.retain(this.#links.issuerNames());
     this.#jwksSources.refreshDue();
     this.#reporter.keysMayHaveChanged();
+    const provenTimeMs = this.#receiver.currency.provenTimeMs();
+    if (provenTimeMs !== undefined) this.#disk?.proven(provenTimeMs);
     const seeds = this.#jwksSources.seedsMark();
-    if (seeds !== this.#seedsBefore) this.#writer?.schedule();
+    if (seeds !== this.#seedsBefore) this.#disk?.seedsChanged(this.#jwksSources.toSeeds());
     this.#seedsBefore = seeds;
   }
 
-  async #writeSnapshot(): Promise<void> {
-    const { fleet, cursor } = this.#receiver;
-    if (fleet === undefined || cursor === undefined) return;
-    const resources = [...this.#receiver.resources()];
-    await this.#disk?.write({ fleet, cursor, resources, jwksSeeds: this.#jwksSources.toSeeds() });
+  #written(): Written | undefined {
+    const { fleet, state, currency } = this.#receiver;
+    if (fleet === undefined) return undefined;
+    return { fleet, state, jwksSeeds: this.#jwksSources.toSeeds(), provenTimeMs: currency.provenTimeMs() ?? 0 };
   }
+}
+
+function* checks(links: CompiledLinks): Steps<void> {
+  while (links.checkNext()) yield;
 }

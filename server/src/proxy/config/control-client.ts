@@ -34,7 +34,10 @@ export interface ConfigStream {
 }
 
 export interface StreamListener {
-  onEvent(event: WatchConfigResponse): void;
+  /** The next event comes when the promise is done. */
+  onEvent(event: WatchConfigResponse): void | Promise<void>;
+  /** Size of each event, before `onEvent`. */
+  onBytes(count: number): void;
   /** The stream is over; once. */
   onEnd(cause: Error): void;
 }
@@ -105,7 +108,10 @@ export function createControlClient(
       const call = client.makeServerStreamRequest(
         pathOf(watchConfig),
         encoder(watchConfig.input),
-        decoder(watchConfig.output),
+        (bytes) => {
+          listener.onBytes(bytes.length);
+          return decoder(watchConfig.output)(bytes);
+        },
         message,
         metadata,
       );
@@ -116,7 +122,10 @@ export function createControlClient(
         listener.onEnd(cause);
       };
       call.on("data", (event: WatchConfigResponse) => {
-        if (!isOver) listener.onEvent(event);
+        const applying = isOver ? undefined : listener.onEvent(event);
+        if (applying === undefined) return;
+        call.pause();
+        void applying.finally(() => call.resume());
       });
       call.on("error", end);
       call.on("end", () => end(new Error("the control plane ended the stream")));

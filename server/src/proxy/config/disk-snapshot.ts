@@ -1,138 +1,241 @@
-import { open, readFile, rename, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  HelloSchema,
-  ResourceChangeSchema,
-  SnapshotChunkSchema,
-} from "@conduit-link/proto/conduit/v1/config_service_pb";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Delta } from "@conduit-link/proto/conduit/v1/config_service_pb";
+import type { Clock } from "../../clock.ts";
 import type { JwksSeed } from "../../jwt/jwks-source.ts";
 import type { Log } from "../../log.ts";
-import type { EncodedResource } from "../../model/config-digest.ts";
 import type { SecretText } from "../../model/secret-text.ts";
 import type { Random } from "../../random.ts";
-import { sealingKey } from "../../sealing/sealing-key.ts";
-import { openSnapshot, sealSnapshot, snapshotKey } from "../../sealing/snapshot-key.ts";
-import { kindFromProto, kindToProto } from "../../wire/config.ts";
+import type { SealingKey } from "../../sealing/sealing-key.ts";
+import { snapshotKey } from "../../sealing/snapshot-key.ts";
 import type { FleetFacts } from "./apply.ts";
-import type { ConfigCursor } from "./state.ts";
-
-/** What a proxy starts from when no control plane is there (R1). */
-export interface StoredConfig {
-  readonly fleet: FleetFacts;
-  readonly cursor: ConfigCursor;
-  readonly resources: readonly EncodedResource[];
-  /** Fetched key sets, so that users' tokens verify also while their issuer is away. */
-  readonly jwksSeeds: readonly JwksSeed[];
-}
-
-/** The snapshot file of one proxy. */
-export interface DiskSnapshot {
-  /** Undefined when there is none, or when it does not open: then the proxy waits for its stream. */
-  read(): Promise<StoredConfig | undefined>;
-  /** Replaces the file in one step: a crash leaves the old one or the new one. Rejects when the disk refuses. */
-  write(config: StoredConfig): Promise<void>;
-}
+import { inSlices } from "./slices.ts";
+import { type FileEnd, PartWriter, readParts } from "./snapshot-file.ts";
+import type { HeldState } from "./state.ts";
+import {
+  baseEndPart,
+  deltaPart,
+  headPart,
+  proofPart,
+  resourcesPart,
+  type StoredConfig,
+  seedsPart,
+  storedFrom,
+} from "./stored-config.ts";
 
 export const SNAPSHOT_FILE = "config.snapshot";
-const PRIVATE_FILE = 0o600;
 
-/** Sealed under a key derived from the credential: a stolen volume or backup without it does not open. */
-export function createDiskSnapshot(dataDir: string, credential: SecretText, random: Random, log: Log): DiskSnapshot {
-  const path = join(dataDir, SNAPSHOT_FILE);
-  const key = snapshotKey(credential);
-  return {
-    async read() {
-      const sealed = await readFile(path).catch(() => undefined);
-      if (sealed === undefined) return undefined;
-      try {
-        return decode(openSnapshot(key, sealed));
-      } catch (err) {
-        log.warn({ err, path }, "the configuration kept on disk does not open; waiting for the control plane");
-        return undefined;
-      }
-    },
-    write: (config) => replaceFile(path, sealSnapshot(key, encode(config), random)),
-  };
+/** Changes within this time are written together; what a `kill -9` loses, and the stream then sends again. */
+const DELAY_MS = 250;
+/** After a refusal of the disk the pause doubles up to this. */
+const RETRY_MAX_MS = 60_000;
+/** Resources are written in parts of about this size: a few milliseconds of work each. */
+const PART_BYTES = 64 * 1024;
+/** The file is written anew when the changes in it are larger than the rest, and this. */
+const CHANGES_MIN_BYTES = 4 * 1024 * 1024;
+/** The last proof of being current is written down at most this often. */
+const PROOF_MS = 30_000;
+
+/** What is in force, to be written whole. */
+export interface Written {
+  readonly fleet: FleetFacts;
+  readonly state: HeldState;
+  readonly jwksSeeds: readonly JwksSeed[];
+  readonly provenTimeMs: number;
 }
 
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.new`;
-  // A left-over of a crash could have another mode.
-  await unlink(temporary).catch(() => undefined);
-  const file = await open(temporary, "wx", PRIVATE_FILE);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
+export interface DiskSnapshotOptions {
+  readonly dataDir: string;
+  /** Opens the file: a stolen volume or backup without it does not. */
+  readonly credential: SecretText;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Undefined = nothing is in force yet. */
+  readonly current: () => Written | undefined;
+  /** The disk refused. */
+  readonly onFailure: () => void;
+}
+
+/**
+ * Keeps the configuration on disk: all of it once, then each change behind it. Nobody waits for the disk; what it refuses is
+ * tried again, and serving goes on.
+ */
+export class DiskSnapshot {
+  readonly #options: DiskSnapshotOptions;
+  readonly #path: string;
+  readonly #key: SealingKey;
+  #writer: PartWriter | undefined;
+  #pending: Uint8Array[] = [];
+  #isWholeDue = false;
+  #wholeBytes = 0;
+  #provenTimeMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> | undefined;
+  #pauseMs = DELAY_MS;
+
+  constructor(options: DiskSnapshotOptions) {
+    this.#options = options;
+    this.#path = join(options.dataDir, SNAPSHOT_FILE);
+    this.#key = snapshotKey(options.credential);
   }
-  await rename(temporary, path);
-  const directory = await open(dirname(path), "r");
-  await directory.sync().finally(() => directory.close());
+
+  /** Undefined when there is none, or when it does not open: then the proxy waits for its stream. @param empty to be filled */
+  async read(empty: HeldState): Promise<StoredConfig | undefined> {
+    const { clock, log, random } = this.#options;
+    const file = await readFile(this.#path).catch(() => undefined);
+    if (file === undefined) return undefined;
+    const parts = new EndedParts(readParts(file, this.#key));
+    try {
+      const stored = await inSlices(storedFrom(parts, empty), clock);
+      const { end } = parts;
+      if (end !== undefined) {
+        this.#writer = await PartWriter.resume(this.#path, this.#key, random, end).catch(() => undefined);
+        this.#wholeBytes = end.bytes;
+      }
+      this.#isWholeDue = this.#writer === undefined;
+      this.#provenTimeMs = stored.provenTimeMs;
+      return stored;
+    } catch (err) {
+      log.error(
+        { err, path: this.#path },
+        "the configuration kept on disk was changed or does not open, and is refused; waiting for the control plane",
+      );
+      return undefined;
+    }
+  }
+
+  /** Another whole state is in force. */
+  wholeChanged(): void {
+    this.#isWholeDue = true;
+    this.#pending = [];
+    this.#schedule();
+  }
+
+  /** @param digest of the state after the change */
+  deltaApplied(delta: Delta, digest: Uint8Array): void {
+    if (!this.#isWholeDue) this.#pending.push(deltaPart(delta, digest));
+    this.#schedule();
+  }
+
+  seedsChanged(seeds: readonly JwksSeed[]): void {
+    if (!this.#isWholeDue) this.#pending.push(seedsPart(seeds));
+    this.#schedule();
+  }
+
+  /** What is in force is known to be current; written down now and then. */
+  proven(provenTimeMs: number): void {
+    if (provenTimeMs - this.#provenTimeMs < PROOF_MS) return;
+    this.#provenTimeMs = provenTimeMs;
+    if (!this.#isWholeDue) this.#pending.push(proofPart(provenTimeMs));
+    this.#schedule();
+  }
+
+  /** Writes what has changed; resolves when the disk has it, or has refused. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    while (this.#writing !== undefined) await this.#writing;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+    await this.#writing;
+    if (this.#isWholeDue || this.#pending.length > 0) this.#schedule();
+  }
+
+  /** Writes the rest and lets go of the file. */
+  async close(): Promise<void> {
+    await this.flush();
+    clearTimeout(this.#timer);
+    await this.#writer?.close().catch(() => undefined);
+  }
+
+  #schedule(): void {
+    if (this.#writing === undefined) this.#timer ??= setTimeout(() => void this.flush(), this.#pauseMs);
+  }
+
+  async #write(): Promise<void> {
+    const { log, onFailure } = this.#options;
+    try {
+      if (this.#isWholeDue || this.#writer === undefined) await this.#writeWhole();
+      await this.#append();
+      if (this.#pauseMs > DELAY_MS) log.info({}, "the configuration is kept on disk again");
+      this.#pauseMs = DELAY_MS;
+    } catch (err) {
+      onFailure();
+      if (this.#pauseMs === DELAY_MS)
+        log.error(
+          { err },
+          "the configuration cannot be kept on disk: after a restart this proxy may need a control plane",
+        );
+      this.#pauseMs = Math.min(RETRY_MAX_MS, 4 * this.#pauseMs);
+      await this.#begunAnew();
+    }
+  }
+
+  /** Changes that come meanwhile stand behind it. */
+  async #writeWhole(): Promise<void> {
+    const current = this.#options.current();
+    const cursor = current?.state.cursor;
+    if (current === undefined || cursor === undefined) return;
+    const { fleet, state, jwksSeeds, provenTimeMs } = current;
+    this.#pending = [];
+    this.#isWholeDue = false;
+    await this.#writer?.close();
+    this.#writer = undefined;
+    const writer = await PartWriter.begin(this.#path, this.#key, this.#options.random);
+    try {
+      await writer.write([headPart(fleet, cursor), seedsPart(jwksSeeds), proofPart(provenTimeMs)]);
+      for (const part of resourceParts(state)) await writer.write([part]);
+      await writer.write([baseEndPart(cursor), ...this.#pending.splice(0)]);
+      await writer.publish(this.#path);
+    } catch (cause) {
+      await writer.close().catch(() => undefined);
+      throw cause;
+    }
+    this.#writer = writer;
+    this.#wholeBytes = writer.bytes;
+  }
+
+  async #append(): Promise<void> {
+    const writer = this.#writer;
+    if (writer === undefined || this.#isWholeDue || this.#pending.length === 0) return;
+    await writer.write(this.#pending.splice(0));
+    await writer.sync();
+    if (writer.bytes - this.#wholeBytes > Math.max(CHANGES_MIN_BYTES, this.#wholeBytes)) this.wholeChanged();
+  }
+
+  /** The file may end in half a part: nothing is written behind that. */
+  async #begunAnew(): Promise<void> {
+    await this.#writer?.close().catch(() => undefined);
+    this.#writer = undefined;
+    this.#isWholeDue = true;
+    this.#pending = [];
+  }
 }
 
-/** Three parts, each after its length in 4 bytes: where and who, the resources, the fetched key sets. */
-function encode({ fleet, cursor, resources, jwksSeeds }: StoredConfig): Uint8Array {
-  const hello = create(HelloSchema, {
-    epoch: cursor.epoch,
-    fleetKey: fleet.fleetKeyBytes,
-    installationId: fleet.installationId,
-  });
-  const chunk = create(SnapshotChunkSchema, {
-    sequence: cursor.sequence,
-    stateDigest: cursor.digest,
-    resources: resources.map(({ kind, name, version, payload }) =>
-      create(ResourceChangeSchema, {
-        kind: kindToProto(kind),
-        name,
-        version,
-        change: { case: "upsert" as const, value: payload },
-      }),
-    ),
-  });
-  const parts = [
-    toBinary(HelloSchema, hello),
-    toBinary(SnapshotChunkSchema, chunk),
-    Buffer.from(JSON.stringify(jwksSeeds)),
-  ];
-  return Buffer.concat(parts.flatMap((part) => [lengthOf(part), part]));
+function* resourceParts(state: HeldState): Iterable<Uint8Array> {
+  let [resources, bytes]: [Parameters<typeof resourcesPart>[0][number][], number] = [[], 0];
+  for (const resource of state.resources()) {
+    resources.push(resource);
+    bytes += resource.payload.length + resource.name.length;
+    if (bytes < PART_BYTES) continue;
+    yield resourcesPart(resources);
+    [resources, bytes] = [[], 0];
+  }
+  if (resources.length > 0) yield resourcesPart(resources);
 }
 
-function lengthOf(part: Uint8Array): Uint8Array {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(part.length);
-  return bytes;
-}
+/** Parts, and where they ended. */
+class EndedParts implements Iterable<Uint8Array> {
+  readonly #parts: Generator<Uint8Array, FileEnd>;
+  end: FileEnd | undefined;
 
-function decode(bytes: Uint8Array): StoredConfig {
-  const [helloBytes, chunkBytes, seedBytes] = partsOf(Buffer.from(bytes));
-  const hello = fromBinary(HelloSchema, helloBytes);
-  const { sequence, stateDigest, resources } = fromBinary(SnapshotChunkSchema, chunkBytes);
-  return {
-    fleet: {
-      installationId: hello.installationId,
-      fleetKey: sealingKey(hello.fleetKey),
-      fleetKeyBytes: hello.fleetKey,
-    },
-    cursor: { epoch: hello.epoch, sequence, digest: stateDigest },
-    resources: resources.flatMap(({ kind, name, version, change }) => {
-      const known = kindFromProto(kind);
-      return known === undefined || change.case !== "upsert"
-        ? []
-        : [{ kind: known, name, version, payload: change.value }];
-    }),
-    // Sealed by ourselves: nobody without the key can have written anything else.
-    jwksSeeds: JSON.parse(Buffer.from(seedBytes).toString("utf8")) as JwksSeed[],
-  };
-}
+  constructor(parts: Generator<Uint8Array, FileEnd>) {
+    this.#parts = parts;
+  }
 
-function partsOf(bytes: Buffer): [Uint8Array, Uint8Array, Uint8Array] {
-  let at = 0;
-  const next = (): Uint8Array => {
-    const start = at + 4;
-    at = start + bytes.readUInt32BE(at);
-    return bytes.subarray(start, at);
-  };
-  return [next(), next(), next()];
+  *[Symbol.iterator](): Generator<Uint8Array> {
+    this.end = yield* this.#parts;
+  }
 }

@@ -5,22 +5,41 @@ import type { ConfigResource } from "../../model/config-resource.ts";
 import { projectOf, signingKeyName } from "../../model/resource-name.ts";
 import { openForProxy } from "../../sealing/fleet-key.ts";
 import type { SealingKey } from "../../sealing/sealing-key.ts";
-import { decodeConfigResource } from "../../wire/config.ts";
-import type { OpenedResource } from "./resource-set.ts";
+import { decodeConfigResource, encodeConfigResource } from "../../wire/config.ts";
+import { payloadText } from "./kept-resource.ts";
+import { type OpenedResource, type StoredResource, usedBy } from "./resource-set.ts";
 
 /**
  * Reads a resource as it came, and opens its secrets.
  * @throws ConduitError `field_invalid` when it cannot be read; SealingError under another fleet key
  */
-export function openResource({ kind, name, payload }: EncodedResource, fleetKey: SealingKey): OpenedResource {
+export function openResource({ kind, name, payload }: EncodedResource, fleetKey: SealingKey): StoredResource {
   const resource = decodeConfigResource(kind, payload);
   // A payload under another's name would slip past every rule about that other.
   if (resource.name !== name) throw new TypeError("the payload is another resource's");
-  // Those that can be read whole never come here.
-  if (resource.kind === "revocation") throw new TypeError("the revocation holds what only a newer version knows");
-  if (resource.kind === "secret") return { kind: "secret", name, secret: openSecret(resource, fleetKey) };
-  if (resource.kind === "assertion_key") return { kind: "assertion_key", name, key: openKey(resource, fleetKey) };
-  return resource;
+  switch (resource.kind) {
+    case "revocation":
+      // Those that can be read whole never come here.
+      throw new TypeError("the revocation holds what only a newer version knows");
+    case "secret":
+      return { kind: "secret", name, secret: openSecret(resource, fleetKey) };
+    case "assertion_key":
+      return { kind: "assertion_key", name, key: openKey(resource, fleetKey) };
+    case "link":
+      return { kind: "link", name, payload: payloadText(payload), uses: usedBy(resource.link) };
+    case "link_token":
+      return { kind: "link_token", name, payload: payloadText(payload) };
+    case "issuer":
+      return resource;
+  }
+}
+
+/** A decoded resource as it is kept. */
+export function storedOf(resource: OpenedResource): StoredResource {
+  const { kind, name } = resource;
+  if (kind === "issuer" || kind === "secret" || kind === "assertion_key") return resource;
+  const payload = payloadText(encodeConfigResource(resource));
+  return kind === "link" ? { kind, name, payload, uses: usedBy(resource.link) } : { kind, name, payload };
 }
 
 function openSecret(secret: ConfigResource & { kind: "secret" }, fleetKey: SealingKey): SecretVersions {

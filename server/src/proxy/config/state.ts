@@ -1,13 +1,7 @@
-import {
-  EMPTY_DIGEST,
-  type EncodedResource,
-  isSameDigest,
-  resourceDigest,
-  xorDigest,
-} from "../../model/config-digest.ts";
-import { isHoldable, type RevocationIndex } from "../../policy/revocation.ts";
-import type { HeldRevocation } from "../../policy/revocation-table.ts";
-import { decodeConfigResource, encodeConfigResource } from "../../wire/config.ts";
+import { EMPTY_DIGEST, type EncodedResource, resourceDigest, xorDigest } from "../../model/config-digest.ts";
+import type { RevocationIndex } from "../../policy/revocation.ts";
+import { encodedOf, type KeptResource, keptOf } from "./kept-resource.ts";
+import { encodedRevocation, heldRevocationOf } from "./revocation-bytes.ts";
 
 /** Where in which history a state is, and what it looks like there. */
 export interface ConfigCursor {
@@ -21,10 +15,7 @@ export type HeldChange =
   | { readonly op: "upsert"; readonly resource: EncodedResource }
   | { readonly op: "delete"; readonly kind: EncodedResource["kind"]; readonly name: string; readonly version: bigint };
 
-interface Held {
-  readonly resource: EncodedResource;
-  readonly digest: Uint8Array;
-}
+type Key = Pick<EncodedResource, "kind" | "name">;
 
 /** Key of a resource in every map of this folder. */
 export const resourceKey = (kind: string, name: string): string => `${kind} ${name}`;
@@ -34,13 +25,13 @@ export const resourceKey = (kind: string, name: string): string => `${kind} ${na
  * are held once, in the index that stage 6 asks: what is held of them is in force.
  */
 export class HeldState {
-  readonly #held = new Map<string, Held>();
-  readonly #revocations: RevocationIndex;
+  readonly revocations: RevocationIndex;
+  readonly #kept = new Map<string, KeptResource>();
   #cursor: ConfigCursor | undefined;
   #digest: Uint8Array = EMPTY_DIGEST;
 
   constructor(revocations: RevocationIndex) {
-    this.#revocations = revocations;
+    this.revocations = revocations;
   }
 
   /** Undefined = nothing was ever applied. */
@@ -53,114 +44,76 @@ export class HeldState {
     return this.#digest;
   }
 
+  /** Number of resources that the index of revocations does not hold. */
+  get keptCount(): number {
+    return this.#kept.size;
+  }
+
   *resources(): Iterable<EncodedResource> {
-    for (const { resource } of this.#held.values()) yield resource;
-    for (const revocation of this.#revocations.entries()) yield encodedOf(revocation);
+    for (const kept of this.#kept.values()) yield encodedOf(kept);
+    for (const revocation of this.revocations.entries()) yield encodedRevocation(revocation);
   }
 
-  /** Applies the changes that are newer than what is held, and returns them: a replay changes nothing. */
-  apply(changes: readonly HeldChange[]): readonly HeldChange[] {
-    return changes.filter((change) => (change.op === "upsert" ? this.#upsert(change.resource) : this.#delete(change)));
+  /** All that the index of revocations does not hold. */
+  kept(): Iterable<KeptResource> {
+    return this.#kept.values();
   }
 
-  /** What it takes to get from this state to a whole one. */
-  differenceTo(resources: readonly EncodedResource[]): readonly HeldChange[] {
-    const wanted = new Set(resources.map(({ kind, name }) => resourceKey(kind, name)));
-    const changes: HeldChange[] = [];
-    for (const { kind, name, version } of this.resources())
-      if (!wanted.has(resourceKey(kind, name))) changes.push({ op: "delete", kind, name, version });
-    for (const resource of resources) if (!this.#holds(resource)) changes.push({ op: "upsert", resource });
-    return changes;
+  keptAt({ kind, name }: Key): KeptResource | undefined {
+    return this.#kept.get(resourceKey(kind, name));
   }
 
-  /** As `apply`, for a difference: an older version replaces a newer one too (another epoch, a restored database). */
-  replace(changes: readonly HeldChange[]): void {
+  /** The changes that are newer than what is held: a replay changes nothing. */
+  newer(changes: readonly HeldChange[]): readonly HeldChange[] {
+    return changes.filter((change) => {
+      const held = this.#versionOf(change.op === "upsert" ? change.resource : change);
+      if (change.op === "upsert") return held === undefined || held < change.resource.version;
+      return held !== undefined && held < change.version;
+    });
+  }
+
+  /** Applies the changes that are newer than what is held. */
+  apply(changes: readonly HeldChange[]): void {
     for (const change of changes) {
-      if (change.op === "upsert") this.#put(change.resource);
+      if (this.newer([change]).length === 0) continue;
+      if (change.op === "upsert") this.put(change.resource);
       else this.#remove(change);
     }
+  }
+
+  /** Puts a resource, whatever version is held. @param same an equal one that is in memory already, if it is equal */
+  put(resource: EncodedResource, same?: KeptResource): void {
+    this.#remove(resource);
+    const revocation = heldRevocationOf(resource);
+    if (revocation === undefined) {
+      const kept = keptOf(resource);
+      const isSame = same?.version === kept.version && same.payload === kept.payload;
+      this.#kept.set(resourceKey(resource.kind, resource.name), isSame ? same : kept);
+    } else this.revocations.set(revocation);
+    this.#digest = xorDigest(this.#digest, resourceDigest(resource));
   }
 
   moveTo(epoch: string, sequence: bigint): void {
     this.#cursor = { epoch, sequence, digest: this.#digest };
   }
 
-  #upsert(resource: EncodedResource): boolean {
-    const held = this.#get(resource);
-    if (held !== undefined && held.resource.version >= resource.version) return false;
-    this.#put(resource);
-    return true;
-  }
-
-  #delete(change: HeldChange & { op: "delete" }): boolean {
-    const held = this.#get(change);
-    return held !== undefined && held.resource.version < change.version && this.#remove(change);
-  }
-
-  #put(resource: EncodedResource): void {
-    this.#remove(resource);
-    const digest = resourceDigest(resource);
-    const revocation = heldRevocationOf(resource);
-    if (revocation === undefined) this.#held.set(resourceKey(resource.kind, resource.name), { resource, digest });
-    else this.#revocations.set(revocation);
-    this.#digest = xorDigest(this.#digest, digest);
-  }
-
-  #remove(key: Key): boolean {
+  #remove(key: Key): void {
     const held = this.#get(key);
-    if (held === undefined) return false;
-    this.#digest = xorDigest(this.#digest, held.digest);
-    if (key.kind === "revocation" && this.#revocations.delete(key.name)) return true;
-    return this.#held.delete(resourceKey(key.kind, key.name));
+    if (held === undefined) return;
+    this.#digest = xorDigest(this.#digest, resourceDigest(held));
+    if (key.kind !== "revocation" || !this.revocations.delete(key.name))
+      this.#kept.delete(resourceKey(key.kind, key.name));
   }
 
-  #holds(resource: EncodedResource): boolean {
-    const held = this.#get(resource);
-    return (
-      held !== undefined &&
-      held.resource.version === resource.version &&
-      isSameDigest(held.digest, resourceDigest(resource))
-    );
+  #versionOf({ kind, name }: Key): bigint | undefined {
+    const revocation = kind === "revocation" ? this.revocations.get(name) : undefined;
+    return (revocation ?? this.#kept.get(resourceKey(kind, name)))?.version;
   }
 
-  #get({ kind, name }: Key): Held | undefined {
-    const revocation = kind === "revocation" ? this.#revocations.get(name) : undefined;
-    if (revocation === undefined) return this.#held.get(resourceKey(kind, name));
-    const resource = encodedOf(revocation);
-    return { resource, digest: resourceDigest(resource) };
-  }
-}
-
-type Key = Pick<EncodedResource, "kind" | "name">;
-
-/** A revocation in the index, as it came: `heldRevocationOf` has seen to it that these are the same bytes. */
-function encodedOf({ name, version, entry }: HeldRevocation): EncodedResource {
-  return {
-    kind: "revocation",
-    name,
-    version,
-    payload: encodeConfigResource({ kind: "revocation", name, revocation: entry }),
-  };
-}
-
-/**
- * A revocation as the index holds it; undefined = it is none, or one that would not come out again as it came (unreadable,
- * or with something only a newer version knows): that is held as bytes, and rejected where it is put in force.
- */
-function heldRevocationOf(resource: EncodedResource): HeldRevocation | undefined {
-  if (resource.kind !== "revocation") return undefined;
-  const revocation = readRevocation(resource);
-  if (revocation === undefined || !isHoldable(revocation)) return undefined;
-  return Buffer.compare(encodedOf(revocation).payload, resource.payload) === 0 ? revocation : undefined;
-}
-
-function readRevocation({ name, version, payload }: EncodedResource): HeldRevocation | undefined {
-  try {
-    const decoded = decodeConfigResource("revocation", payload);
-    return decoded.kind === "revocation" && decoded.name === name
-      ? { name, version, entry: decoded.revocation }
-      : undefined;
-  } catch {
-    return undefined;
+  #get({ kind, name }: Key): EncodedResource | undefined {
+    const revocation = kind === "revocation" ? this.revocations.get(name) : undefined;
+    if (revocation !== undefined) return encodedRevocation(revocation);
+    const kept = this.#kept.get(resourceKey(kind, name));
+    return kept && encodedOf(kept);
   }
 }
