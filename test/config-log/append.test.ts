@@ -125,7 +125,7 @@ describeStores("the config log", (store) => {
   });
 
   test("forgets what is old, never what it must keep, and knows the digest where it begins", async () => {
-    const keep = { ageMs: -3_600_000, transactions: 3n };
+    const keep = { ageMs: -3_600_000, transactionsMin: 3n, transactionsMax: 1_000_000n };
     for (const value of ["1", "2", "3", "4", "5", "6"]) await commit(store(), upsert("compacted", value));
     const { head } = await databaseState(store());
     await compactLog(store(), systemClock, { ...keep, ageMs: 3_600_000 });
@@ -138,6 +138,9 @@ describeStores("the config log", (store) => {
     expect(await store().read((tx) => readConfigTransactions(tx, 0n, Number(head.sequence) - 3))).toEqual([]);
     expect(await store().read((tx) => configDigestAt(tx, after.head.compactedSequence))).toHaveLength(32);
     await compactLog(store(), systemClock, keep);
+    // However young: the log is bounded.
+    await compactLog(store(), systemClock, { ageMs: 3_600_000, transactionsMin: 1n, transactionsMax: 2n });
+    expect((await databaseState(store())).head.compactedSequence).toBe(head.sequence - 2n);
   });
 });
 

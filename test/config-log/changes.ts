@@ -10,9 +10,8 @@ import { pino } from "pino";
 import { systemClock } from "../../server/src/clock.ts";
 import { commitChanges } from "../../server/src/config-log/commit.ts";
 import { openFleet } from "../../server/src/config-log/fleet.ts";
-import { type ConfigHub, createConfigHub } from "../../server/src/config-log/hub.ts";
+import { type ConfigHub, type ConfigHubOptions, createConfigHub } from "../../server/src/config-log/hub.ts";
 import type { ConfigCursor } from "../../server/src/config-log/resume.ts";
-import type { RingLimits } from "../../server/src/config-log/ring.ts";
 import { EMPTY_DIGEST, type EncodedResource, stateDigest } from "../../server/src/model/config-digest.ts";
 import type { ConfigChange } from "../../server/src/model/config-resource.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
@@ -40,11 +39,11 @@ export const commit = async (store: Store, ...changes: ConfigChange[]): Promise<
   (await commitChanges(store, "swept", async () => ({ result: undefined, changes }))).sequence;
 
 /** A hub over a store, not started. */
-export async function makeHub(store: Store, ringLimits?: RingLimits): Promise<ConfigHub> {
+export async function makeHub(store: Store, more: Partial<ConfigHubOptions> = {}): Promise<ConfigHub> {
   const effects = { keyring: testKeyring(), clock: systemClock, random: systemRandom, version: "0.1.0" };
   const fleet = await openFleet(store, effects);
   const options = { store, fleet, clock: systemClock, random: systemRandom, log: silent };
-  return createConfigHub({ ...options, ...(ringLimits && { ringLimits }) });
+  return createConfigHub({ ...options, ...more });
 }
 
 /** What the database says the state is: read apart from the code under test's own sums. */

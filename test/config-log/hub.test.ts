@@ -153,7 +153,7 @@ describeStores("the hub", (store) => {
     running.push(hub);
     const replica = await synced(hub, store());
     for (const value of ["1", "2", "3", "4"]) await commit(store(), upsert("cut", unique(value)));
-    await compactLog(store(), systemClock, { ageMs: -3_600_000, transactions: 1n });
+    await compactLog(store(), systemClock, { ageMs: -3_600_000, transactionsMin: 1n, transactionsMax: 1_000_000n });
     const { head } = await databaseState(store());
     vi.advanceTimersByTime(1_000);
     await reach(hub, head.sequence);

@@ -13,8 +13,8 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((hub) => hub.stop()));
 });
 
-export async function startHub(store: Store, limits?: RingLimits): Promise<ConfigHub> {
-  const hub = await makeHub(store, limits);
+export async function startHub(store: Store, ringLimits?: RingLimits): Promise<ConfigHub> {
+  const hub = await makeHub(store, ringLimits && { ringLimits });
   await hub.start();
   running.push(hub);
   return hub;

@@ -7,7 +7,7 @@ import {
   xorDigest,
 } from "../model/config-digest.ts";
 import type { ConfigChange } from "../model/config-resource.ts";
-import { lockConfigCurrent, type ResourceKey } from "../store/config-current.ts";
+import { lockConfigCurrent, lockNewResources, type ResourceKey } from "../store/config-current.ts";
 import { getConfigHead, knownHead } from "../store/config-head.ts";
 import { appendConfigEntries, type NewConfigEntry } from "../store/config-log.ts";
 import type { Tx } from "../store/database.ts";
@@ -20,13 +20,26 @@ import { encodeConfigResource } from "../wire/config.ts";
  */
 export async function appendChanges(tx: Tx, changes: readonly ConfigChange[]): Promise<bigint> {
   const wanted = lastOfEach(changes);
-  const locked = await lockConfigCurrent(tx, wanted.map(keyOf));
+  const locked = await lockResources(tx, wanted);
   // Read after the rows were locked: whoever deleted one of them before is in this sequence.
   const { sequence } = knownHead(await getConfigHead(tx));
   const held: Held = new Map(locked.map((resource) => [textOf(resource), resource]));
   const entries = wanted.flatMap((change) => toEntry(change, held.get(textOf(keyOf(change))), sequence));
   if (entries.length === 0) return sequence;
   return appendConfigEntries(tx, entries, digestChange(entries, held));
+}
+
+/** Those that exist. Those about to be made are locked too, and looked for again: another transaction may have made them. */
+async function lockResources(tx: Tx, wanted: readonly ConfigChange[]): Promise<readonly EncodedResource[]> {
+  const locked = await lockConfigCurrent(tx, wanted.map(keyOf));
+  const found = new Set(locked.map(textOf));
+  const absent = wanted
+    .filter(({ op }) => op === "upsert")
+    .map(keyOf)
+    .filter((key) => !found.has(textOf(key)));
+  if (absent.length === 0) return locked;
+  await lockNewResources(tx, absent);
+  return [...locked, ...(await lockConfigCurrent(tx, absent))];
 }
 
 /** What config_current holds of the resources to change, by `textOf`. */

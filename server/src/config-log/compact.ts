@@ -3,13 +3,19 @@ import { getConfigHead, knownHead } from "../store/config-head.ts";
 import { compactConfigLog, lastSequenceBefore } from "../store/config-log.ts";
 import type { Store } from "../store/store.ts";
 
-/** The log keeps at least this much, whichever is more: a proxy that was away for shorter resumes without a snapshot. */
+/** What the log keeps: transactions younger than `ageMs` and the last ones anyhow, but never more than so many. */
 export interface Retention {
   readonly ageMs: number;
-  readonly transactions: bigint;
+  readonly transactionsMin: bigint;
+  readonly transactionsMax: bigint;
 }
 
-export const LOG_RETENTION: Retention = { ageMs: 7 * 24 * 3_600_000, transactions: 100_000n };
+/** Replicas that stood still go on from it, and it tells for a while what was changed when. */
+export const LOG_RETENTION: Retention = {
+  ageMs: 7 * 24 * 3_600_000,
+  transactionsMin: 100_000n,
+  transactionsMax: 2_000_000n,
+};
 
 /** Transactions forgotten at once, so that no lock is held for long. */
 const BATCH = 5_000n;
@@ -21,7 +27,10 @@ export async function compactLog(store: Store, clock: Clock, retention: Retentio
     knownHead(await getConfigHead(reader)),
     await lastSequenceBefore(reader, before),
   ]);
-  const end = smaller(old, head.sequence - retention.transactions);
+  const end = larger(
+    smaller(old, head.sequence - retention.transactionsMin),
+    head.sequence - retention.transactionsMax,
+  );
   let done = head.compactedSequence;
   while (done < end) {
     const upTo = smaller(done + BATCH, end);
@@ -31,7 +40,5 @@ export async function compactLog(store: Store, clock: Clock, retention: Retentio
 }
 
 /** Math.min does not take bigints. */
-function smaller(a: bigint, b: bigint): bigint {
-  if (a < b) return a;
-  return b;
-}
+const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);

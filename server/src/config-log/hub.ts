@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
 import type { Random } from "../random.ts";
+import { tryTask } from "../store/advisory-lock.ts";
 import { forgetExpired } from "../store/forget-expired.ts";
 import type { Store } from "../store/store.ts";
 import { createAdmission } from "./admission.ts";
@@ -80,7 +81,8 @@ export function createConfigHub(options: ConfigHubOptions): ConfigHub {
   async function tidy(): Promise<void> {
     try {
       await compactLog(store, clock);
-      await store.transaction((tx) => forgetExpired(tx, new Date(clock.now())));
+      const now = new Date(clock.now());
+      await store.transaction(async (tx) => void ((await tryTask(tx, "tidy")) && (await forgetExpired(tx, now))));
     } catch (err) {
       log.warn({ err }, "old rows could not be deleted; tried again in an hour");
     }

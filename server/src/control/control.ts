@@ -51,6 +51,7 @@ import { createJwksRoute } from "./jwks-route.ts";
 import { createKeyGuard } from "./key-guard.ts";
 import { createKeyUse } from "./key-use.ts";
 import { linkTokenService } from "./link-tokens/service.ts";
+import { sweepLinkTokens } from "./link-tokens/sweep.ts";
 import { sweepDebugKeys } from "./links/debug-keys.ts";
 import { linkService } from "./links/service.ts";
 import { createOAuthRoutes } from "./oauth/routes.ts";
@@ -58,6 +59,7 @@ import { createPageTokens } from "./page-token.ts";
 import { projectService } from "./projects/service.ts";
 import { proxyService } from "./proxies/service.ts";
 import { createProxyStatuses, type ProxyStatuses } from "./proxy-status.ts";
+import { createRevocationLedger } from "./revocation-ledger.ts";
 import { revocationService } from "./revocations/service.ts";
 import { sweepRevocations } from "./revocations/sweep.ts";
 import { secretService } from "./secrets/service.ts";
@@ -140,6 +142,7 @@ export function createControl(options: ControlOptions): Control {
     },
     async sweep() {
       await sweepRevocations(deps);
+      await sweepLinkTokens(deps);
       await sweepDebugKeys(deps);
       await rotateDueKeys(deps);
       await forgetGoneIssuers(deps);
@@ -167,6 +170,7 @@ function depsOf({ store, keyring, fleet, jwksSources, clock, random, log, public
     requestKey: derivedKey(fleetKey, "request-id"),
     jwksSources,
     auditLedger: createAuditLedger(store),
+    revocationLedger: createRevocationLedger(store),
     clock,
     random,
     log,

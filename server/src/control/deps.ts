@@ -7,6 +7,7 @@ import type { SealingKey } from "../sealing/sealing-key.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditLedger } from "./audit-ledger.ts";
 import type { PageTokens } from "./page-token.ts";
+import type { RevocationLedger } from "./revocation-ledger.ts";
 
 /** What the services are made of. */
 export interface Deps {
@@ -20,6 +21,7 @@ export interface Deps {
   /** Keys of issuers elsewhere. */
   readonly jwksSources: JwksSources;
   readonly auditLedger: AuditLedger;
+  readonly revocationLedger: RevocationLedger;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -31,19 +31,35 @@ export interface NewRevocation {
 /** Writes a revocation; the change makes the proxies refuse what it names. @throws ConduitError `resource_exists` */
 export async function writeRevocation(
   tx: Tx,
-  { project, id, target, expireTimeMs, reason }: NewRevocation,
+  revocation: NewRevocation,
   nowMs: number,
 ): Promise<{ readonly row: RevocationRow; readonly change: ConfigChange }> {
-  const row = await insertRevocation(tx, {
-    ...{ project, id, target, reason, targetKey: keyOfTarget(target) },
-    issuedBefore: "issuedBeforeMs" in target ? new Date(target.issuedBeforeMs) : null,
-    expireTime: new Date(expireTimeMs),
-    createTime: new Date(nowMs),
-  });
-  const revocation = revocationEntryOf({ target, expireTimeMs });
-  const name = revocationStreamName(revocationName(project, id));
-  return { row, change: { op: "upsert", resource: { kind: "revocation", name, revocation } } };
+  const row = await insertRevocation(tx, revocationRowOf(revocation, nowMs));
+  return { row, change: revocationUpsert(revocation) };
 }
+
+/** As it is stored. */
+export const revocationRowOf = (
+  { target, expireTimeMs, ...rest }: NewRevocation,
+  createTimeMs: number,
+): RevocationRow => ({
+  ...rest,
+  target,
+  targetKey: keyOfTarget(target),
+  issuedBefore: "issuedBeforeMs" in target ? new Date(target.issuedBeforeMs) : null,
+  expireTime: new Date(expireTimeMs),
+  createTime: new Date(createTimeMs),
+});
+
+/** What makes the proxies refuse what it names. */
+export const revocationUpsert = ({ project, id, target, expireTimeMs }: NewRevocation): ConfigChange => ({
+  op: "upsert",
+  resource: {
+    kind: "revocation",
+    name: revocationStreamName(revocationName(project, id)),
+    revocation: revocationEntryOf({ target, expireTimeMs }),
+  },
+});
 
 /** What takes a revocation from the proxies. */
 export const revocationDelete = ({ project, id }: Pick<RevocationRow, "project" | "id">): ConfigChange => ({

@@ -86,7 +86,8 @@ async function serveApi(options: Serving, store: Store, endings: Array<() => Pro
   endings.push(startSealer({ store, ...effects }));
   const keyring = createKeyring(parseMasterKeys(options.masterKeys), systemRandom);
   const fleet = await openFleet(store, { keyring, ...effects, version: VERSION });
-  const hub = createConfigHub({ store, fleet, ...effects });
+  const observer = createControlMetrics(options.registry, () => Number(hub.head().sequence));
+  const hub = createConfigHub({ store, fleet, observer, ...effects });
   await hub.start();
   endings.push(() => hub.stop());
   // Known only when the port is bound, and needed only when a project is created.
@@ -119,7 +120,6 @@ async function serveApi(options: Serving, store: Store, endings: Array<() => Pro
   publicUrl ||= httpUrl;
   health.setServing(true);
   endings.push(async () => health.setServing(false));
-  createControlMetrics(options.registry, () => Number(hub.head().sequence));
   return { control, hub, httpUrl, publicUrl, grpcPort: grpc.address.port };
 }
 

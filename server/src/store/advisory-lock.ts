@@ -5,7 +5,7 @@ import { rowsOf, type Tx } from "./database.ts";
 const NAMESPACE = 0x436f6e64;
 
 /** What one replica at a time does, by number of its lock. */
-const TASKS = { "signing-keys": 1, "audit-sealer": 2, rewrap: 3 } as const;
+const TASKS = { "signing-keys": 1, "audit-sealer": 2, rewrap: 3, sweep: 4, tidy: 5 } as const;
 
 export type Task = keyof typeof TASKS;
 

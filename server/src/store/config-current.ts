@@ -41,6 +41,16 @@ export async function getConfigCurrent(
   return row;
 }
 
+/**
+ * Waits for whoever is making one of these resources, and keeps others from it until the transaction ends: there is no row
+ * yet that could be locked, and the later of two would otherwise have to start over, again and again under load.
+ */
+export async function lockNewResources(tx: Tx, keys: readonly ResourceKey[]): Promise<void> {
+  const names = JSON.stringify(keys.map(({ kind, name }) => `conduit ${kind} ${name}`).sort());
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(name, 0))
+    from jsonb_array_elements_text(${names}::jsonb) with ordinality as k(name, place) order by place`);
+}
+
 /** All resources in pages, after a key (undefined = from the first). */
 export function readConfigCurrent(
   reader: Reader,

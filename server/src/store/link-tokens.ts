@@ -1,7 +1,8 @@
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, lte, sql } from "drizzle-orm";
+import { FLEET } from "./config-head.ts";
 import type { Reader, Tx } from "./database.ts";
 import { insertedRow, updatedRow } from "./row-change.ts";
-import { linkTokens } from "./schema.ts";
+import { configCurrent, links, linkTokens } from "./schema.ts";
 
 export type LinkTokenRow = typeof linkTokens.$inferSelect;
 
@@ -48,4 +49,28 @@ export async function updateLinkToken(
 
 export async function deleteLinkToken(tx: Tx, link: string, id: string): Promise<void> {
   await tx.delete(linkTokens).where(isToken(link, id));
+}
+
+/** Whose token a row is. */
+export interface LinkTokenKey {
+  readonly project: string;
+  readonly link: string;
+  readonly id: string;
+}
+
+/**
+ * Some that have expired and are still sent to the proxies, locked until the transaction ends; those that somebody is
+ * changing are left out.
+ */
+export function lockExpiredLinkTokens(tx: Tx, now: Date, limit: number): Promise<LinkTokenKey[]> {
+  const name = sql`'projects/' || ${links.project} || '/links/' || ${links.id} || '/tokens/' || ${linkTokens.id}`;
+  const isSent = sql`exists (select 1 from ${configCurrent} where ${configCurrent.fleet} = ${FLEET}
+    and ${configCurrent.kind} = 'link_token' and ${configCurrent.name} = ${name})`;
+  return tx
+    .select({ project: links.project, link: linkTokens.link, id: linkTokens.id })
+    .from(linkTokens)
+    .innerJoin(links, eq(links.id, linkTokens.link))
+    .where(and(lte(linkTokens.expireTime, now), isSent))
+    .limit(limit)
+    .for("update", { of: linkTokens, skipLocked: true });
 }

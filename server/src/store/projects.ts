@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
 import { preparedSelect, textsOf } from "./prepared-query.ts";
 import { insertedRow, updatedRow } from "./row-change.ts";
@@ -48,4 +48,13 @@ export async function updateProject(tx: Tx, row: Omit<ProjectRow, "issuer" | "cr
 /** Deletes it with its data keys, secrets, issuers, signing keys and API keys. @throws ConduitError `resource_in_use` while it has links */
 export async function deleteProject(tx: Tx, id: string): Promise<void> {
   await tx.delete(projects).where(eq(projects.id, id));
+}
+
+/** Those of these projects that exist. */
+export async function existingProjects(reader: Reader, ids: readonly string[]): Promise<string[]> {
+  const rows = await reader
+    .select({ id: projects.id })
+    .from(projects)
+    .where(inArray(projects.id, [...ids]));
+  return rows.map(({ id }) => id);
 }

@@ -10,6 +10,16 @@ export async function insertRevocation(tx: Tx, row: RevocationRow): Promise<Revo
   return insertedRow(await tx.insert(revocations).values(row).onConflictDoNothing().returning());
 }
 
+/** Writes many; answers those that are new: taken ids are left out. */
+export async function insertRevocations(tx: Tx, rows: readonly RevocationRow[]): Promise<RevocationRow[]> {
+  if (rows.length === 0) return [];
+  return tx
+    .insert(revocations)
+    .values([...rows])
+    .onConflictDoNothing()
+    .returning();
+}
+
 /** Those without "issued before" first, then the latest: more would say nothing new. */
 const FOUND_MAX = 1_000;
 

@@ -13,14 +13,15 @@ import { getLink } from "../../store/links.ts";
 import { getRevocation, type RevocationRow } from "../../store/revocations.ts";
 import { revocationTargetFromProto, revocationToMessage } from "../../wire/revocation.ts";
 import { msFromTimestamp } from "../../wire/time.ts";
-import type { AuditedCall } from "../audit-of.ts";
+import { type AuditedCall, auditOf } from "../audit-of.ts";
 import { createOnce } from "../create-once.ts";
 import type { Deps } from "../deps.ts";
 import { expiryViolations } from "../expiry.ts";
 import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readProjectName } from "../resource-path.ts";
-import { defaultExpiryMs, revocationOf, writeRevocation } from "../revocation-write.ts";
+import type { WrittenRevocation } from "../revocation-ledger.ts";
+import { defaultExpiryMs, type NewRevocation, revocationOf, writeRevocation } from "../revocation-write.ts";
 
 const EXPIRY_MAX_MS = 400 * 24 * 60 * 60 * 1000;
 
@@ -31,16 +32,12 @@ export async function createRevocation(
 ): Promise<{ revocation: RevocationMessage; configSequence: bigint }> {
   const project = readProjectName(request.parent, "parent");
   const nowMs = deps.clock.now();
-  const id = request.revocationId || deps.random.uuid();
-  const make = (tx: Tx) => makeRevocation(tx, request, { project, id, nowMs });
-  const resourceName = revocationName(project, id);
-  const call = { context, schema: CreateRevocationRequestSchema, request, resourceName };
-  const outcome = await createOnce(deps, call, make);
-  const row =
-    "made" in outcome
-      ? outcome.made
-      : found(await deps.store.read((reader) => getRevocation(reader, project, idOf(outcome.earlierName))));
-  return { revocation: revocationToMessage(revocationOf(row)), configSequence: outcome.sequence };
+  const place = { project, id: request.revocationId || deps.random.uuid(), nowMs };
+  const { row, sequence } =
+    request.requestId === ""
+      ? await createWithOthers(deps, request, place, context)
+      : await createOnlyOnce(deps, request, place, context);
+  return { revocation: revocationToMessage(revocationOf(row)), configSequence: sequence };
 }
 
 interface Place {
@@ -49,12 +46,47 @@ interface Place {
   readonly nowMs: number;
 }
 
-async function makeRevocation(
-  tx: Tx,
+/** In one transaction with others that come at the same time. */
+async function createWithOthers(
+  deps: Deps,
+  request: CreateRevocationRequest,
+  place: Place,
+  context: AuditedCall,
+): Promise<WrittenRevocation> {
+  const revocation = await deps.store.read((reader) => checkedRevocation(reader, request, place));
+  const event = auditOf(context, revocationName(place.project, place.id), place.nowMs);
+  return deps.revocationLedger.write({ revocation, event });
+}
+
+/** In one transaction with the claim of its request id. */
+async function createOnlyOnce(
+  deps: Deps,
+  request: CreateRevocationRequest,
+  place: Place,
+  context: AuditedCall,
+): Promise<WrittenRevocation> {
+  const make = async (tx: Tx): Promise<Write<RevocationRow>> => {
+    const { row, change } = await writeRevocation(tx, await checkedRevocation(tx, request, place), place.nowMs);
+    return { result: row, changes: [change] };
+  };
+  const resourceName = revocationName(place.project, place.id);
+  const outcome = await createOnce(
+    deps,
+    { context, schema: CreateRevocationRequestSchema, request, resourceName },
+    make,
+  );
+  if ("made" in outcome) return { row: outcome.made, sequence: outcome.sequence };
+  const id = idOf(outcome.earlierName);
+  const row = await deps.store.read((reader) => getRevocation(reader, place.project, id));
+  return { row: found(row), sequence: outcome.sequence };
+}
+
+async function checkedRevocation(
+  reader: Reader,
   request: CreateRevocationRequest,
   { project, id, nowMs }: Place,
-): Promise<Write<RevocationRow>> {
-  await requireProject(tx, project);
+): Promise<NewRevocation> {
+  await requireProject(reader, project);
   const wanted = required(request.revocation);
   const target = revocationTargetFromProto(wanted, { project, nowMs });
   const asked = msFromTimestamp(wanted.expireTime);
@@ -62,16 +94,11 @@ async function makeRevocation(
     ...expiryViolations("revocation.expire_time", asked, nowMs),
     ...farExpiryViolations(asked, nowMs),
     ...issuedBeforeViolations(target, nowMs),
-    ...(await nameViolations(tx, project, target)),
+    ...(await nameViolations(reader, project, target)),
   ];
   if (violations.length > 0) throw invalidFields(violations);
-  const expireTimeMs = asked ?? (await defaultExpiryMs(tx, project, target, nowMs));
-  const { row, change } = await writeRevocation(
-    tx,
-    { project, id, target, expireTimeMs, reason: wanted.reason },
-    nowMs,
-  );
-  return { result: row, changes: [change] };
+  const expireTimeMs = asked ?? (await defaultExpiryMs(reader, project, target, nowMs));
+  return { project, id, target, expireTimeMs, reason: wanted.reason };
 }
 
 function farExpiryViolations(expireTimeMs: number | undefined, nowMs: number): FieldViolation[] {

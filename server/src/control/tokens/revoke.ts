@@ -37,13 +37,10 @@ export async function revokeToken(
   const nowMs = deps.clock.now();
   const id = deps.random.uuid();
   const event = auditOf(context, revocationName(project, id), nowMs, { target: target.kind, reason: request.reason });
-  const { sequence } = await commitChanges(deps.store, event, async (tx) => {
-    await requireProject(tx, project);
-    const expireTimeMs = withdrawal.expireTimeMs ?? (await defaultExpiryMs(tx, project, target, nowMs));
-    const revocation = { project, id, target, expireTimeMs, reason: request.reason };
-    const { change } = await writeRevocation(tx, revocation, nowMs);
-    return { result: undefined, changes: [change] };
-  });
+  const expireTimeMs =
+    withdrawal.expireTimeMs ?? (await deps.store.read((reader) => defaultExpiryMs(reader, project, target, nowMs)));
+  const revocation = { project, id, target, expireTimeMs, reason: request.reason };
+  const { sequence } = await deps.revocationLedger.write({ revocation, event });
   return { configSequence: sequence };
 }
 
@@ -81,11 +78,8 @@ async function revokeSession(
     if (target.case === "token") return { result: undefined, changes: [], isRepetition: true };
     const named = { kind: "session", project, id } as const;
     const expireTimeMs = await defaultExpiryMs(tx, project, named, nowMs);
-    const { change } = await writeRevocation(
-      tx,
-      { project, id: deps.random.uuid(), target: named, expireTimeMs, reason },
-      nowMs,
-    );
+    const revocation = { project, id: deps.random.uuid(), target: named, expireTimeMs, reason };
+    const { change } = await writeRevocation(tx, revocation, nowMs);
     return { result: undefined, changes: [change] };
   });
   return { configSequence: sequence };
