@@ -1,16 +1,21 @@
-// `npm run generate`: writes proto/gen from proto/**/*.proto, and the page of errors from the server's table. `--check`
+// `npm run generate`: writes proto/gen from proto/**/*.proto, and pages of documentation from source. `--check`
 // writes nothing and fails when anything generated, the protos' format or the migrations' journal is not what it should be.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { apiReference } from "../sdk/build/api-reference.mjs";
 import { errorPage } from "./error-page.mjs";
 import { vendorValidate } from "./vendor-validate.mjs";
 
 const VENDOR = "proto/.vendor";
 const GENERATED = "proto/gen";
-const ERROR_PAGE = "server/ERRORS.md";
+/** Pages made from source: path, how, what from. */
+const PAGES = [
+  ["server/ERRORS.md", errorPage, "the errors"],
+  ["sdk/API.md", apiReference, "the SDK's doc comments"],
+];
 const MIGRATIONS = "server/src/store/migrations";
 /** Other people's protos keep their own format. */
 const FOREIGN_PROTOS = [`${VENDOR}/buf`, "proto/google", "proto/grpc"];
@@ -64,11 +69,13 @@ function generateProtos() {
   }
 }
 
-function generateErrorPage() {
-  const page = errorPage();
-  if (readText(ERROR_PAGE) === page) return;
-  if (isCheck) problems.push(`${ERROR_PAGE}: not what the errors generate; run \`npm run generate\` and commit it`);
-  else writeFileSync(ERROR_PAGE, page);
+function generatePages() {
+  for (const [path, make, source] of PAGES) {
+    const page = make();
+    if (readText(path) === page) continue;
+    if (isCheck) problems.push(`${path}: not what ${source} generate; run \`npm run generate\` and commit it`);
+    else writeFileSync(path, page);
+  }
 }
 
 /** drizzle-kit exits 0 with an empty journal on some schemas, and its migrator skips an entry whose time goes back. */
@@ -92,7 +99,7 @@ function checkMigrations() {
 }
 
 generateProtos();
-generateErrorPage();
+generatePages();
 checkMigrations();
 for (const problem of problems) console.error(`generate: ${problem}`);
 if (problems.length > 0) process.exit(1);

@@ -4,7 +4,7 @@ import type { Platform } from "../platform.ts";
 import type { TokenStore } from "../session/store.ts";
 
 /** Options of {@link secureStore}. */
-export interface SecureStoreStoreOptions {
+export interface SecureTokenStoreOptions {
   /** Name of the entry; letters, digits, `.`, `-`, `_`. Default `jwt_token`: an app that kept a bare JWT there goes on with it. */
   readonly key?: string;
   /**
@@ -28,7 +28,7 @@ const pointer = /^@conduit:([01]):(\d+)$/;
  * entry under `key` changes last, so a crash leaves the old value or the new one. After the app comes back to the front it is read again,
  * for a widget or an extension may have written. A read that fails rejects: that means unknown, not signed out.
  */
-export function secureStore(options: SecureStoreStoreOptions = {}): TokenStore {
+export function secureStore(options: SecureTokenStoreOptions = {}): TokenStore {
   const { key = "jwt_token", ...rest } = options;
   if (!/^[\w.-]+$/.test(key)) throw new TypeError("key must consist of letters, digits, '.', '-' and '_'");
   const entries = entriesOf({ keychainAccessible: SecureStore.AFTER_FIRST_UNLOCK, ...rest });

@@ -3,7 +3,21 @@ import { headerSafe } from "../grant.ts";
 import { parseTarget } from "../target.ts";
 import { callUnary } from "../unary.ts";
 import { ControlError, parseControlError } from "./control-error.ts";
-import { durationSeconds } from "./duration.ts";
+import {
+  type ExchangeTokenRequest,
+  type IntrospectedToken,
+  type IntrospectTokenRequest,
+  type MintedToken,
+  type MintTokenRequest,
+  parseIntrospected,
+  parseMinted,
+  parseVerdict,
+  type RefreshTokenRequest,
+  type RevokeTokenRequest,
+  type TokenVerdict,
+  type VerifyTokenRequest,
+  withLifetime,
+} from "./token-messages.ts";
 
 /** Options of {@link createControlClient}. */
 export interface ControlClientOptions {
@@ -25,66 +39,6 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** A token to mint. Roles needed: `minter` of the project. */
-export interface MintTokenRequest {
-  /** `projects/{project}`. */
-  readonly parent: string;
-  /** The person: the token's `sub`. */
-  readonly subject: string;
-  /** The links it is for, by resource name `projects/{project}/links/{link}`. */
-  readonly links: readonly string[];
-  /** Seconds, or `15m`, `900s`, `1h`. Default: the project's (15 min); the server caps it. */
-  readonly lifetime?: number | string;
-  /** The same in seconds; give one of the two. */
-  readonly lifetimeSeconds?: number;
-  /** Further claims. */
-  readonly claims?: Readonly<Record<string, unknown>>;
-  readonly roles?: readonly string[];
-  /** Space separated, RFC 8693 section 4.2. */
-  readonly scope?: string;
-  /** Asks for a refresh token too; `{}` for the project's defaults. */
-  readonly session?: Readonly<Record<string, unknown>>;
-}
-
-/** A minted token. The names are those a `getToken` may answer, so a back end can hand it on as it is. */
-export interface MintedToken {
-  readonly accessToken: string;
-  /** `Bearer`. */
-  readonly tokenType: string;
-  /** Seconds. */
-  readonly expiresIn: number;
-  /** RFC 3339. */
-  readonly expireTime: string;
-  /** Its `jti`, by which it can be revoked. */
-  readonly tokenId: string;
-  /** Only with `session`. */
-  readonly refreshToken?: string;
-}
-
-/** A refresh token to use. */
-export interface RefreshTokenRequest {
-  /** The session's current one, `cl_rt_…`. */
-  readonly refreshToken: string;
-  /** New for each attempt, the same for its retries: a retry then gets the answer that was lost, at any later time. */
-  readonly attemptId?: string;
-  /** Id of the link, or of the API key, that the session belongs to. */
-  readonly clientId?: string;
-}
-
-/** What to withdraw: one of `token`, `tokenId` and `sessionId`. Role needed: `minter`. */
-export interface RevokeTokenRequest {
-  /** `projects/{project}`. */
-  readonly parent: string;
-  /** An access token (that one) or a refresh token (its session), as text. */
-  readonly token?: string;
-  /** `jti` of an access token. */
-  readonly tokenId?: string;
-  /** `sid` of a session's access tokens. */
-  readonly sessionId?: string;
-  /** For people; at most 200 characters. */
-  readonly reason?: string;
-}
-
 /** A back end's access to the control plane. */
 export interface ControlClient {
   /** Mints a user's access token. Never retried by itself: a lost answer may have minted. */
@@ -94,6 +48,12 @@ export interface ControlClient {
    * token that is used up rejects with `unauthenticated` and reason `REFRESH_TOKEN_INVALID`.
    */
   refreshToken(request: RefreshTokenRequest, options?: CallOptions): Promise<MintedToken>;
+  /** Another issuer's token for one of ours: same person, never more scope, never longer. Never retried by itself. */
+  exchangeToken(request: ExchangeTokenRequest, options?: CallOptions): Promise<MintedToken>;
+  /** Whether a token counts now, and what it says. What is unknown, expired or revoked is `active: false`, not an error. */
+  introspectToken(request: IntrospectTokenRequest, options?: CallOptions): Promise<IntrospectedToken>;
+  /** How the proxy would judge a request with this token, and why. A refusal is an answer here, not an error. */
+  verifyToken(request: VerifyTokenRequest, options?: CallOptions): Promise<TokenVerdict>;
   /** Withdraws a token or a session at every proxy. What is unknown or has expired is no error. */
   revokeToken(request: RevokeTokenRequest, options?: CallOptions): Promise<void>;
   /**
@@ -139,36 +99,18 @@ export function createControlClient(options: ControlClientOptions): ControlClien
     }
     return body as never;
   };
+  const tokens = (method: string, message: Record<string, unknown>, options?: CallOptions) =>
+    call("conduit.v1.TokenService", method, message, options);
   return {
     call,
-    mintToken: async (request, callOptions) =>
-      parseMinted(await call("conduit.v1.TokenService", "MintToken", mintMessage(request), callOptions)),
-    refreshToken: async (request, callOptions) =>
-      parseMinted(await call("conduit.v1.TokenService", "RefreshToken", { ...request }, callOptions)),
-    revokeToken: async (request, callOptions) => {
-      await call("conduit.v1.TokenService", "RevokeToken", { ...request }, callOptions);
-    },
-  };
-}
-
-function mintMessage({ lifetime, lifetimeSeconds, ...rest }: MintTokenRequest): Record<string, unknown> {
-  if (lifetime !== undefined && lifetimeSeconds !== undefined)
-    throw new TypeError("give lifetime or lifetimeSeconds, not both");
-  const asked = lifetime ?? lifetimeSeconds;
-  return { ...rest, ...(asked !== undefined && { lifetime: `${durationSeconds(asked, "lifetime")}s` }) };
-}
-
-/** Proto JSON leaves out empty fields and writes 64-bit numbers as strings; the completed value has neither quirk. */
-function parseMinted(body: Record<string, unknown>): MintedToken {
-  const text = (name: string) => String(body[name] ?? "");
-  if (text("accessToken") === "") throw new ControlError("internal", "The control plane's answer holds no token");
-  return {
-    accessToken: text("accessToken"),
-    tokenType: text("tokenType") || "Bearer",
-    expiresIn: Number.parseFloat(text("expiresIn")) || 0,
-    expireTime: text("expireTime"),
-    tokenId: text("tokenId"),
-    ...(body.refreshToken !== undefined && { refreshToken: text("refreshToken") }),
+    mintToken: async (request, options) => parseMinted(await tokens("MintToken", withLifetime(request), options)),
+    refreshToken: async (request, options) => parseMinted(await tokens("RefreshToken", { ...request }, options)),
+    exchangeToken: async (request, options) =>
+      parseMinted(await tokens("ExchangeToken", withLifetime(request), options)),
+    introspectToken: async (request, options) =>
+      parseIntrospected(await tokens("IntrospectToken", { ...request }, options)),
+    verifyToken: async (request, options) => parseVerdict(await tokens("VerifyToken", { ...request }, options)),
+    revokeToken: async (request, options) => void (await tokens("RevokeToken", { ...request }, options)),
   };
 }
 

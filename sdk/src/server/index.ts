@@ -4,13 +4,21 @@ export {
   type ControlClient,
   type ControlClientOptions,
   createControlClient,
-  type MintedToken,
-  type MintTokenRequest,
-  type RefreshTokenRequest,
-  type RevokeTokenRequest,
 } from "./control-client.ts";
 export { ControlError, type ControlErrorCode, type ControlErrorDetail, isControlError } from "./control-error.ts";
 export { type SignUserTokenOptions, signUserToken } from "./sign-user-token.ts";
+export type {
+  ExchangeTokenRequest,
+  IntrospectedToken,
+  IntrospectTokenRequest,
+  Lifetime,
+  MintedToken,
+  MintTokenRequest,
+  RefreshTokenRequest,
+  RevokeTokenRequest,
+  TokenVerdict,
+  VerifyTokenRequest,
+} from "./token-messages.ts";
 export {
   type AssertionClaims,
   IdentityAssertionError,

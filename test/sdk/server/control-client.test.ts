@@ -221,3 +221,41 @@ describe("refreshToken and revokeToken", () => {
     expect(sent()).toEqual({ parent: "projects/demo", tokenId: "jti", reason: "stolen" });
   });
 });
+
+describe("exchangeToken, introspectToken and verifyToken", () => {
+  test("an exchanged token comes in the shape of a minted one", async () => {
+    answer = { body: { accessToken: "ours", expiresIn: "300", tokenId: "id", scope: "read" } };
+    const request = {
+      parent: "projects/demo",
+      subjectToken: "theirs",
+      links: ["projects/demo/links/a"],
+      scope: "read",
+    };
+    const exchanged = await open().exchangeToken({ ...request, lifetime: "5m" });
+    expect(exchanged).toMatchObject({ accessToken: "ours", tokenType: "Bearer", expiresIn: 300, scope: "read" });
+    expect(control.requests.at(-1)?.target).toBe("/conduit.v1.TokenService/ExchangeToken");
+    expect(sent()).toEqual({ ...request, lifetime: "300s" });
+  });
+
+  test("an unknown token is not active, and that is no error", async () => {
+    answer = { body: {} };
+    const request = { parent: "projects/demo", token: "x" };
+    expect(await open().introspectToken(request)).toEqual({ active: false, links: [], roles: [] });
+    expect(control.requests.at(-1)?.target).toBe("/conduit.v1.TokenService/IntrospectToken");
+    expect(sent()).toEqual(request);
+  });
+
+  test("a verdict is completed: what proto JSON leaves out is false or empty", async () => {
+    answer = { body: { judgedStages: ["link-token"], stage: "link-token", status: 401, code: "link_token_invalid" } };
+    const request = { link: "projects/demo/links/a", token: "x", method: "GET", path: "/y", linkToken: "cl_pub_z" };
+    expect(await open().verifyToken(request)).toEqual({
+      accepted: false,
+      judgedStages: ["link-token"],
+      stage: "link-token",
+      status: 401,
+      code: "link_token_invalid",
+    });
+    expect(control.requests.at(-1)?.target).toBe("/conduit.v1.TokenService/VerifyToken");
+    expect(sent()).toEqual(request);
+  });
+});

@@ -42,8 +42,8 @@ interface Kept {
 
 /**
  * Callbacks that carry the user's id and claims, and if asked for a token for the link, in NextAuth's session: `callbacks: conduitCallbacks()`,
- * or spread among your own. Needs the session strategy `jwt`. Refresh tokens are not kept: NextAuth runs these callbacks at once for requests
- * that come at once, and rotation would end the session; a new token is made instead.
+ * or spread among your own. Needs the session strategy `jwt`. Refresh tokens are not kept: NextAuth runs these callbacks for each of several
+ * requests at the same time, and using one refresh token twice would end the session; a new token is made instead.
  */
 export function conduitCallbacks(options: ConduitCallbacksOptions = {}): ConduitCallbacks {
   const { claims = ["role", "roles", "tenantId"], getToken, onError, exposeToken } = options;

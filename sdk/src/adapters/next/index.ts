@@ -1,2 +1,10 @@
 export { type ConduitCallbacks, type ConduitCallbacksOptions, conduitCallbacks } from "./callbacks.ts";
-export { createProxyHandler, type PagesRequest, type ProxyHandler, type ProxyHandlerOptions } from "./proxy-handler.ts";
+export {
+  createProxyHandler,
+  type PagesRequest,
+  type PagesResponse,
+  type ProxyHandler,
+  type ProxyHandlerOptions,
+  type RouteContext,
+} from "./proxy-handler.ts";
+export type { RelayOptions, UserToken } from "./relay.ts";
