@@ -21,7 +21,9 @@ const LACKING: readonly (readonly [what: string, pattern: RegExp, why: string])[
 ];
 
 describe("the SDK's source", () => {
-  const files = readSourceFiles("sdk/src/**/*.ts");
+  const all = readSourceFiles("sdk/src/**/*.ts");
+  // The rest runs in back ends, which have what Node 20 has; `npm run check:sdk` compiles that with Hermes too.
+  const files = all.filter(({ path }) => !/^sdk\/src\/(server|adapters\/next)\//.test(path));
 
   test("is there", () => {
     expect(files.length).toBeGreaterThan(15);
@@ -34,9 +36,10 @@ describe("the SDK's source", () => {
     ).toEqual([]);
   });
 
-  test("imports nothing but itself", () => {
+  test("imports nothing but itself, adapters apart", () => {
     const foreign = /\bfrom\s*"(?!\.)/;
-    expect(files.filter((file) => foreign.test(file.code)).map((file) => file.path)).toEqual([]);
+    const own = all.filter(({ path }) => !path.startsWith("sdk/src/adapters/"));
+    expect(own.filter((file) => foreign.test(file.code)).map((file) => file.path)).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { abortReason } from "../abort.ts";
 import { UserTokenError, verifyUserToken } from "../server/verify-user-token.ts";
 import { TEST_SECRET } from "./make-token.ts";
 
@@ -92,7 +93,7 @@ export function createFakeProxy(options: FakeProxyOptions = {}): FakeProxy {
       if (!request.url.startsWith(`${url}/`)) throw new TypeError("fetch failed: the fake proxy has only its own link");
       const body = await request.text();
       const verdict = await judge(request.headers);
-      request.signal.throwIfAborted();
+      if (request.signal.aborted) throw abortReason(request.signal);
       if (typeof verdict !== "string") {
         refusals.push(verdict.code);
         return refuse(verdict);
