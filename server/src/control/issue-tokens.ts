@@ -17,6 +17,7 @@ import { issueTimeMs } from "./issue-time.ts";
 import { found } from "./resource-path.ts";
 import { contentOf } from "./session-row.ts";
 import type { Signers } from "./signing-keys.ts";
+import { withTokenClaims } from "./token-claims.ts";
 import { type LifetimeRules, lifetimeMsOf } from "./token-lifetime.ts";
 
 /** Servers commonly take 8 KiB of header lines. */
@@ -34,8 +35,10 @@ export interface WantedToken {
   /** Space separated; "" = none. */
   readonly scope: string;
   readonly roles: readonly string[];
-  /** Checked before: none of `RESERVED_CLAIMS`. */
+  /** Checked before: none of `RESERVED_CLAIMS`. Those of the links' templates are added when it is issued. */
   readonly claims: Claims;
+  /** What the templates read; default: what is asked for. */
+  readonly templateSource?: Claims;
   /** `sid`; default: it belongs to none. */
   readonly session?: string;
   /** `act` (RFC 8693 4.1): who acts for the subject. */
@@ -81,7 +84,8 @@ export async function issueTokens(
   const rules = { project: row, apiKeyMaxMs: tokenLifetimeMaxMs };
   const key = await signers.activeKey(project);
   const shared = { issuer: row.issuer, clientId: idOf(apiKey), issuedAtMs, rules };
-  const issued = await Promise.all(wanted.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
+  const said = wanted.map((token) => ({ ...token, ...withTokenClaims(token, links, "refuse") }));
+  const issued = await Promise.all(said.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
   for (const [index, token] of wanted.entries()) requireSendable(issued[index]?.accessToken ?? "", token, links);
   const events = issued.map(({ tokenId }, index) => {
     const { subject = "", links: names = [] } = wanted[index] ?? {};
@@ -104,8 +108,9 @@ export async function signForSession(
   { tokenId, clientId }: { readonly tokenId: string; readonly clientId: string },
 ): Promise<IssuedToken> {
   const { id, project, subject, links, scope, accessLifetimeMs, accessLifetimeMaxMs } = session;
-  const { row, issuedAtMs } = await deps.store.read(async (reader) => ({
+  const { row, present, issuedAtMs } = await deps.store.read(async (reader) => ({
     row: found(await getProject(reader, project)),
+    present: await presentLinks(reader, project, links),
     issuedAtMs: await issueTimeMs(reader, project, [session], deps.clock.now()),
   }));
   const rules = { project: row, apiKeyMaxMs: accessLifetimeMaxMs ?? undefined };
@@ -113,7 +118,9 @@ export async function signForSession(
   const lifetimeMs = accessLifetimeMs === null ? undefined : Math.min(accessLifetimeMs, row.accessTokenLifetimeMaxMs);
   const key = await signers.activeKey(project);
   const context = { issuer: row.issuer, clientId, issuedAtMs, tokenId, rules };
-  return sign(key, context, { subject, links, scope, session: id, lifetimeMs, ...contentOf(session) });
+  const wanted = { subject, links, scope, session: id, lifetimeMs, ...contentOf(session) };
+  // A refresh is not refused for what has become of the links since.
+  return sign(key, context, { ...wanted, ...withTokenClaims(wanted, present, "first") });
 }
 
 interface SigningContext {
@@ -153,6 +160,13 @@ async function readLinks(reader: Reader, project: string, wanted: readonly Wante
   }
   if (violations.length > 0) throw invalidFields(violations);
   return known;
+}
+
+/** Those that are still there, by name. */
+async function presentLinks(reader: Reader, project: string, names: readonly string[]): Promise<Links> {
+  const present = new Map<string, LinkRow | undefined>();
+  for (const name of names) present.set(name, await getLink(reader, project, idOf(name)));
+  return present;
 }
 
 type Links = ReadonlyMap<string, LinkRow | undefined>;

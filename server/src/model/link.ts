@@ -1,4 +1,5 @@
 import type { ClaimCondition } from "./claim-condition.ts";
+import type { Claims } from "./claims.ts";
 
 /** A link as every part of the server holds it: complete, defaults filled in. Stored as JSON, so plain values only. */
 export interface Link {
@@ -42,6 +43,8 @@ export interface Link {
   readonly allowWebsocket: boolean;
   /** Send `X-Conduit-Assertion`. Absent = no: links written before it was there have none. */
   readonly identityAssertion?: boolean;
+  /** Template of claims (`policy/claim-template.ts`) for tokens of this project's own issuer; absent = none. */
+  readonly tokenClaims?: Claims;
 }
 
 /** Whether a credential must be sent: OPTIONAL = absent is fine, a wrong one is refused; OFF = not looked at. */

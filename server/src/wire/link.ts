@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
 import {
   type ClaimHeader as ClaimHeaderMessage,
   ClaimHeaderSchema,
@@ -87,6 +87,7 @@ export function linkFromProto(message: LinkMessage): Link {
     scanResponseBodies: message.scanResponseBodies,
     allowWebsocket: message.allowWebsocket,
     ...(message.identityAssertion && { identityAssertion: true }),
+    ...(Object.keys(message.tokenClaims ?? {}).length > 0 && { tokenClaims: message.tokenClaims ?? {} }),
   };
 }
 
@@ -134,6 +135,7 @@ export function linkToProto(link: Link, meta?: ResourceMeta, conditions: readonl
     scanResponseBodies: link.scanResponseBodies,
     allowWebsocket: link.allowWebsocket,
     identityAssertion: link.identityAssertion ?? false,
+    ...(link.tokenClaims !== undefined && { tokenClaims: link.tokenClaims as JsonObject }),
   });
 }
 

@@ -6,7 +6,10 @@ import type { LinkRow } from "../../store/links.ts";
 import { type Condition, linkToProto } from "../../wire/link.ts";
 import { metaOf } from "../etag.ts";
 
-export const linkOf = ({ project, id, spec }: LinkRow): Link => ({ ...spec, name: linkName(project, id) });
+export const linkOf = ({ project, id, spec }: Pick<LinkRow, "project" | "id" | "spec">): Link => ({
+  ...spec,
+  name: linkName(project, id),
+});
 
 /** The link without its name, as its row holds it. */
 export function specOf(link: Link): LinkRow["spec"] {
@@ -20,14 +23,11 @@ export function linkMessageOf(row: LinkRow, rejectedBy: { count: number; of: num
   return linkToProto(link, metaOf(row), [...audienceConditions(link), ...rejectedConditions(rejectedBy)]);
 }
 
-/** What the proxies get of a link: itself, and its debug keys as hashes. */
-export const linkChange = (link: Link, keys: LinkRow["debugKeys"]): ConfigChange => ({
-  op: "upsert",
-  resource: {
-    ...{ kind: "link", name: link.name, link },
-    debugKeys: keys.map(({ keyHash, expireTimeMs }) => ({ keyHash, expireTimeMs })),
-  },
-});
+/** What the proxies get of a link: itself but for what is about minting, and its debug keys as hashes. */
+export function linkChange({ tokenClaims: _mintedClaims, ...link }: Link, keys: LinkRow["debugKeys"]): ConfigChange {
+  const debugKeys = keys.map(({ keyHash, expireTimeMs }) => ({ keyHash, expireTimeMs }));
+  return { op: "upsert", resource: { kind: "link", name: link.name, link, debugKeys } };
+}
 
 const audienceConditions = (link: Link): Condition[] =>
   link.anyAudience && link.issuers.length > 0

@@ -8,6 +8,7 @@ import { keepIssuers } from "../../store/issuers.ts";
 import { keepSecrets } from "../../store/secrets.ts";
 import { caProblem } from "../ca-certificates.ts";
 import { issuerOf } from "../issuer-row.ts";
+import { tokenClaimViolations } from "./token-claims.ts";
 
 /**
  * Everything that must hold of a link before it is written: its references exist in its own project and stay until the
@@ -25,6 +26,7 @@ export async function requireSound(tx: Tx, project: string, link: Link): Promise
     ),
     ...checkLink(link, { issuers }),
     ...caViolations(link),
+    ...tokenClaimViolations(link),
   ];
   if (violations.length > 0) throw invalidFields(violations);
 }

@@ -85,6 +85,7 @@ function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, n
     endsByMs: endOf(user, nowMs),
     scope: scopeOf(claims, request.scope),
     ...exchangedClaims(claims, issuer),
+    templateSource: claims,
     ...(session !== undefined && { session }),
     ...(source !== undefined && { source }),
     actor: { sub: clientId, ...(isObject(claims.act) && { act: claims.act }) },
