@@ -57,6 +57,41 @@ test("a debug key shows its holder, and nobody else, why the proxy refuses", asy
   expect(conduit.stdout + conduit.stderr).not.toContain(key);
 });
 
+test("the SDK's methods for tokens: mint, verify, exchange, introspect, refresh, revoke", async () => {
+  const { project: parent, link } = dev;
+  const minted = await control.mintToken({
+    parent,
+    subject: "7",
+    links: [link],
+    claims: { email: "a@b.example" },
+    session: {},
+  });
+  const path = "/api/users/7/x";
+  expect(await control.verifyToken({ link, token: minted.accessToken, path })).toMatchObject({
+    accepted: true,
+    ruleIndex: 0,
+  });
+  const exchanged = await control.exchangeToken({
+    parent,
+    subjectToken: minted.accessToken,
+    links: [link],
+    lifetime: "1m",
+  });
+  expect(exchanged).toMatchObject({ tokenType: "Bearer", expiresIn: 60 });
+  const known = await control.introspectToken({ parent, token: exchanged.accessToken });
+  expect(known).toMatchObject({ active: true, subject: "7", links: [link], tokenId: exchanged.tokenId });
+  const next = await control.refreshToken({ refreshToken: minted.refreshToken ?? "", attemptId: "a1" });
+  expect(next.session).toBe(minted.session);
+  await control.revokeToken({ parent, token: next.refreshToken ?? "" });
+  expect(await control.introspectToken({ parent, token: next.accessToken })).toEqual({
+    active: false,
+    links: [],
+    roles: [],
+  });
+  const verdict = await control.verifyToken({ link, token: next.accessToken, path });
+  expect(verdict).toMatchObject({ accepted: false, status: 401, code: "token_revoked", jwtError: "Token revoked" });
+});
+
 describe("VerifyToken and `conduit explain`", () => {
   const verify = (request: object) =>
     control.call<Record<string, unknown>>("conduit.v1.TokenService", "VerifyToken", { link: dev.link, ...request });
