@@ -5,6 +5,9 @@ import { explainRequest } from "./cli/explain.ts";
 import { issuerPresets } from "./cli/issuer-presets.ts";
 import { jwtDecode } from "./cli/jwt-decode.ts";
 import { linkDebugKey } from "./cli/link-debug-key.ts";
+import { linkDiff } from "./cli/link-diff.ts";
+import { linkHistory } from "./cli/link-history.ts";
+import { linkRollback } from "./cli/link-rollback.ts";
 import { type Output, processOutput } from "./cli/output.ts";
 import { proxyJoinToken } from "./cli/proxy-join-token.ts";
 import { proxyList } from "./cli/proxy-list.ts";
@@ -227,11 +230,30 @@ function addToken(program: Command, output: Output): void {
 }
 
 function addLink(program: Command, output: Output): void {
-  clientFlags(program.command("link").description("links").command("debug-key <link>"))
+  const link = program.command("link").description("links");
+  const linkCommand = (usage: string) =>
+    clientFlags(link.command(usage)).option("--project <id>", "the link's project, when it is named by its id");
+  linkCommand("debug-key <link>")
     .description("make a key with which X-Debug-JWT says why the link refuses tokens; printed once")
-    .option("--project <id>", "the link's project, when it is named by its id")
     .option("--lifetime <duration>", "as 15m, 900s or 1h (default: 1h, at most 24h)")
-    .action((link, flags) => linkDebugKey(clientSettings(flags.controlUrl, readEnvironment()), link, flags, output));
+    .action((name, flags) => linkDebugKey(clientSettings(flags.controlUrl, readEnvironment()), name, flags, output));
+  linkCommand("history <link>")
+    .description("list every version of a link: who changed what, when and why")
+    .action((name, flags) => linkHistory(clientSettings(flags.controlUrl, readEnvironment()), name, flags, output));
+  linkCommand("diff <link>")
+    .description("what differs between two versions of a link (default: what the last change changed)")
+    .option("--from <revision>", "number of the one version")
+    .option("--to <revision>", "number of the other")
+    .action((name, flags) => linkDiff(clientSettings(flags.controlUrl, readEnvironment()), name, flags, output));
+  linkCommand("rollback <link>")
+    .description("write an earlier version of a link again; shows what that changes, and asks")
+    .option("--to <revision>", "number of the version (default: the one before the newest)")
+    .option("--reason <text>", "why, for the history and the audit trail")
+    .option("--yes", "do not ask", false)
+    .action((name, flags) => {
+      const streams = { stdin: process.stdin, output };
+      return linkRollback(clientSettings(flags.controlUrl, readEnvironment()), name, flags, streams);
+    });
 }
 
 function addExplain(program: Command, output: Output): void {

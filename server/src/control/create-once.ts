@@ -1,5 +1,6 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { commitChanges, type Write } from "../config-log/commit.ts";
+import type { AuditEvent } from "../model/audit-event.ts";
 import type { Tx } from "../store/database.ts";
 import { type AuditedCall, auditOf } from "./audit-of.ts";
 import { principalOf } from "./call.ts";
@@ -14,6 +15,8 @@ export interface CreateCall<Desc extends DescMessage> {
   readonly request: MessageShape<Desc> & { readonly requestId: string };
   /** What is about to be created. */
   readonly resourceName: string;
+  /** Of the audit event; absent = none. */
+  readonly details?: AuditEvent["details"];
 }
 
 export type CreateOutcome<Made> =
@@ -25,17 +28,17 @@ export type CreateOutcome<Made> =
 export async function createOnce<Desc extends DescMessage, Made>(
   deps: Deps,
   call: CreateCall<Desc>,
-  make: (tx: Tx) => Promise<Write<Made>>,
+  make: (tx: Tx, event: AuditEvent) => Promise<Write<Made>>,
 ): Promise<CreateOutcome<Made>> {
   const { context, schema, request, resourceName } = call;
   const mac = requestMac(deps.requestKey, schema, request);
   const once = { principal: principalOf(context).apiKey, method: schema.typeName, mac, resourceName };
   const nowMs = deps.clock.now();
-  const event = auditOf(context, resourceName, nowMs);
+  const event = auditOf(context, resourceName, nowMs, call.details);
   const { result, sequence } = await commitChanges(deps.store, event, async (tx): Promise<Write<CreateStep<Made>>> => {
     const earlierName = await createdBefore(tx, { ...once, requestId: request.requestId }, nowMs);
     if (earlierName !== undefined) return { result: { earlierName }, changes: [], isRepetition: true };
-    const { result: made, changes } = await make(tx);
+    const { result: made, changes } = await make(tx, event);
     return { result: { made }, changes };
   });
   return { ...result, sequence };

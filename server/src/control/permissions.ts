@@ -48,6 +48,10 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.LinkService/DisableLink": inProject("editor", "name"),
   "conduit.v1.LinkService/EnableLink": inProject("editor", "name"),
   "conduit.v1.LinkService/CreateDebugKey": inProject("editor", "parent"),
+  "conduit.v1.LinkService/ListLinkRevisions": inProject("viewer", "parent"),
+  "conduit.v1.LinkService/GetLinkRevision": inProject("viewer", "name"),
+  "conduit.v1.LinkService/CompareLinkRevisions": inProject("viewer", "name"),
+  "conduit.v1.LinkService/RollbackLink": inProject("editor", "name"),
 
   "conduit.v1.LinkTokenService/CreateLinkToken": inProject("editor", "parent"),
   "conduit.v1.LinkTokenService/GetLinkToken": inProject("viewer", "name"),

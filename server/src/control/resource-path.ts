@@ -5,6 +5,7 @@ import { type NamedNoun, parseName } from "../model/resource-name.ts";
 const FORMS: Readonly<Record<NamedNoun, string>> = {
   project: "projects/{project}",
   link: "projects/{project}/links/{link}",
+  linkRevision: "projects/{project}/links/{link}/revisions/{number}",
   linkToken: "projects/{project}/links/{link}/tokens/{token}",
   secret: "projects/{project}/secrets/{secret}",
   issuer: "projects/{project}/issuers/{issuer}",
@@ -35,6 +36,12 @@ export function readNameInProject(noun: NounInProject, name: string, field: stri
 export function readLinkTokenName(name: string, field: string): { project: string; link: string; id: string } {
   const [project = "", link = "", id = ""] = readName("linkToken", name, field);
   return { project, link, id };
+}
+
+/** Ids and number in a revision's name. @throws ConduitError `field_invalid` naming `field` */
+export function readRevisionName(name: string, field: string): { project: string; link: string; number: number } {
+  const [project = "", link = "", number = ""] = readName("linkRevision", name, field);
+  return { project, link, number: Number(number) };
 }
 
 function readName(noun: NamedNoun, name: string, field: string): readonly string[] {

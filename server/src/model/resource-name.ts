@@ -4,6 +4,7 @@
 const PATTERNS = {
   project: /^projects\/([^/]+)$/,
   link: /^projects\/([^/]+)\/links\/([^/]+)$/,
+  linkRevision: /^projects\/([^/]+)\/links\/([^/]+)\/revisions\/([1-9]\d{0,8})$/,
   linkToken: /^projects\/([^/]+)\/links\/([^/]+)\/tokens\/([^/]+)$/,
   secret: /^projects\/([^/]+)\/secrets\/([^/]+)$/,
   issuer: /^projects\/([^/]+)\/issuers\/([^/]+)$/,
@@ -21,6 +22,9 @@ export const projectName = (project: string): string => `projects/${project}`;
 export const linkName = (project: string, link: string): string => `projects/${project}/links/${link}`;
 export const linkTokenName = (project: string, link: string, token: string): string =>
   `projects/${project}/links/${link}/tokens/${token}`;
+/** @param number of the version, from 1 */
+export const linkRevisionName = (project: string, link: string, number: number): string =>
+  `projects/${project}/links/${link}/revisions/${number}`;
 export const secretName = (project: string, secret: string): string => `projects/${project}/secrets/${secret}`;
 export const issuerName = (project: string, issuer: string): string => `projects/${project}/issuers/${issuer}`;
 export const sessionName = (project: string, session: string): string => `projects/${project}/sessions/${session}`;

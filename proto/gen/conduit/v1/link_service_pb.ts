@@ -5,7 +5,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask, Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -13,7 +13,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conduit/v1/link_service.proto.
  */
 export const file_conduit_v1_link_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25kdWl0L3YxL2xpbmtfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSLIDAoETGluaxIMCgRuYW1lGAEgASgJEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeBImCgh1cHN0cmVhbRgDIAEoCzIULmNvbmR1aXQudjEuVXBzdHJlYW0SMwoKaW5qZWN0aW9ucxgEIAMoCzIVLmNvbmR1aXQudjEuSW5qZWN0aW9uQgi6SAWSAQIQCBI/Cgdpc3N1ZXJzGAUgAygJQi66SCuSASgQEBgBIiJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEiQKCWF1ZGllbmNlcxgGIAMoCUIRukgOkgELECAiB3IFEAEYgAQSFAoMYW55X2F1ZGllbmNlGAcgASgIEj0KD3JlcXVpcmVkX2NsYWltcxgIIAMoCzIaLmNvbmR1aXQudjEuQ2xhaW1Db25kaXRpb25CCLpIBZIBAhAgEj0KCnNjb3Blc19hbnkYCSADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEj0KCnNjb3Blc19hbGwYCiADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEioKBXJ1bGVzGAsgAygLMhAuY29uZHVpdC52MS5SdWxlQgm6SAaSAQMQ6AcSOAoNY2xhaW1faGVhZGVycxgMIAMoCzIXLmNvbmR1aXQudjEuQ2xhaW1IZWFkZXJCCLpIBZIBAhAgEkIKEmZvcndhcmRfdXNlcl90b2tlbhgNIAEoCUImukgjciEYQDIdXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dKiQSKwoGbGltaXRzGA4gAygLMhEuY29uZHVpdC52MS5MaW1pdEIIukgFkgECEBASHgoEY29ycxgPIAEoCzIQLmNvbmR1aXQudjEuQ29ycxI8Cg9saW5rX3Rva2VuX21vZGUYECABKA4yGS5jb25kdWl0LnYxLkxpbmtUb2tlbk1vZGVCCLpIBYIBAhABEjwKD3VzZXJfdG9rZW5fbW9kZRgRIAEoDjIZLmNvbmR1aXQudjEuVXNlclRva2VuTW9kZUIIukgFggECEAESLgoFZGVidWcYEiABKA4yFS5jb25kdWl0LnYxLkRlYnVnTW9kZUIIukgFggECEAESJQoFc3RhdGUYEyABKA4yFi5jb25kdWl0LnYxLkxpbmsuU3RhdGUSLQoKY29uZGl0aW9ucxgUIAMoCzIZLmNvbmR1aXQudjEuTGlua0NvbmRpdGlvbhIMCgRldGFnGBUgASgJEi8KC2NyZWF0ZV90aW1lGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoWcmVxdWVzdF9ib2R5X21heF9ieXRlcxgYIAEoA0INukgKIggYgICAgAQoABIdChVhbGxvd19hbWJpZ3VvdXNfcGF0aHMYGSABKAgSFAoMc2hhcmVkX2NhY2hlGBogASgIEhYKDnNlbmRfZm9yd2FyZGVkGBsgASgIEioKGGFsbG93ZWRfcmVkaXJlY3Rfb3JpZ2lucxgcIAMoCUIIukgFkgECECASHQoVcmVxdWlyZV9hbGxfYXVkaWVuY2VzGCggASgIEkcKEXVzZXJfdG9rZW5fY29va2llGCkgASgJQiy6SCnYAQFyJDIiXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dezEsNjR9JBI7ChB1c2VyX3Rva2VuX3F1ZXJ5GCogASgJQiG6SB7YAQFyGTIXXltBLVphLXowLTkuX34tXXsxLDY0fSQSHAoUc2Nhbl9yZXNwb25zZV9ib2RpZXMYHSABKAgSFwoPYWxsb3dfd2Vic29ja2V0GB4gASgIEhoKEmlkZW50aXR5X2Fzc2VydGlvbhgtIAEoCBItCgx0b2tlbl9jbGFpbXMYLiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IkQKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUNUSVZFEAESEgoOU1RBVEVfRElTQUJMRUQQAiL/AgoIVXBzdHJlYW0SGgoIYmFzZV91cmwYASABKAlCCLpIBXIDGIAQEhUKDWFsbG93X3ByaXZhdGUYAiABKAgSRQoPY29ubmVjdF90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiAgg8MgUQgMLXLxJJChJmaXJzdF9ieXRlX3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxJDCgxpZGxlX3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxJFCg10b3RhbF90aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhO6SBCqAQ0iBAiAowUyBRCAwtcvEiIKD2NhX2NlcnRpZmljYXRlcxgHIAEoCUIJukgGcgQYgIAEIuQCCglJbmplY3Rpb24SLgoGaGVhZGVyGAEgASgLMhwuY29uZHVpdC52MS5JbmplY3Rpb24uSGVhZGVySAASLAoFcXVlcnkYAiABKAsyGy5jb25kdWl0LnYxLkluamVjdGlvbi5RdWVyeUgAEiwKBWJhc2ljGAMgASgLMhsuY29uZHVpdC52MS5JbmplY3Rpb24uQmFzaWNIABIuCgZiZWFyZXIYBCABKAsyHC5jb25kdWl0LnYxLkluamVjdGlvbi5CZWFyZXJIABIWCgRuYW1lGAUgASgJQgi6SAVyAxiAARIXCgZwcmVmaXgYBiABKAlCB7pIBHICGEASNQoGc2VjcmV0GAcgASgJQiW6SCJyIDIeXnByb2plY3RzL1teL10rL3NlY3JldHMvW14vXSskGggKBkhlYWRlchoHCgVRdWVyeRoHCgVCYXNpYxoICgZCZWFyZXJCDQoEa2luZBIFukgCCAEihwMKDkNsYWltQ29uZGl0aW9uEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgAISEwoGZXF1YWxzGAIgASgJSACIAQESGAoGb25lX29mGAMgAygJQgi6SAWSAQIQQBIVCghjb250YWlucxgEIAEoCUgBiAEBEhQKB3ByZXNlbnQYBSABKAhIAogBATraAbpI1gEa0wEKGGNsYWltX2NvbmRpdGlvbi5vbmVfdGVzdBI3c2V0IGF0IG1vc3Qgb25lIG9mIGVxdWFscywgb25lX29mLCBjb250YWlucyBhbmQgcHJlc2VudBp+KGhhcyh0aGlzLmVxdWFscykgPyAxIDogMCkgKyAoc2l6ZSh0aGlzLm9uZV9vZikgPiAwID8gMSA6IDApICsgKGhhcyh0aGlzLmNvbnRhaW5zKSA/IDEgOiAwKSArIChoYXModGhpcy5wcmVzZW50KSA/IDEgOiAwKSA8PSAxQgkKB19lcXVhbHNCCwoJX2NvbnRhaW5zQgoKCF9wcmVzZW50ItsCCgRSdWxlEjAKBmVmZmVjdBgBIAEoDjIWLmNvbmR1aXQudjEuUnVsZUVmZmVjdEIIukgFggECEAESNQoHbWV0aG9kcxgCIAMoCUIkukghkgEeEBAiGnIYMhZeW0EtWl1bQS1aMC05LV17MCwzMH0kEhkKBHBhdGgYAyABKAlCC7pICHIGGIAIOgEvEioKBXF1ZXJ5GAQgAygLMhsuY29uZHVpdC52MS5SdWxlLlF1ZXJ5RW50cnkSNAoGY2xhaW1zGAUgAygLMhouY29uZHVpdC52MS5DbGFpbUNvbmRpdGlvbkIIukgFkgECEBASGQoHbWVzc2FnZRgGIAEoCUIIukgFcgMYyAESJAoHcmV3cml0ZRgHIAEoCzITLmNvbmR1aXQudjEuUmV3cml0ZRosCgpRdWVyeUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSAoHUmV3cml0ZRIbCgZwcmVmaXgYASABKAlCC7pICHIGGIAIOgEvEiAKC3JlcGxhY2VtZW50GAIgASgJQgu6SAhyBhiACDoBLyKjAgoLQ2xhaW1IZWFkZXISGQoFY2xhaW0YASABKAlCCrpIB3IFEAEYgAISOQoGaGVhZGVyGAIgASgJQim6SCZyJDIiXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dezEsNjR9JBI/CgppZl9taXNzaW5nGAMgASgOMiEuY29uZHVpdC52MS5DbGFpbUhlYWRlci5JZk1pc3NpbmdCCLpIBYIBAhABEioKD2ZhbGxiYWNrX2NsYWltcxgEIAMoCUIRukgOkgELEAQiB3IFEAEYgAIiUQoJSWZNaXNzaW5nEhoKFklGX01JU1NJTkdfVU5TUEVDSUZJRUQQABITCg9JRl9NSVNTSU5HX09NSVQQARITCg9JRl9NSVNTSU5HX0RFTlkQAiL6AQoFTGltaXQSKgoEbmFtZRgBIAEoCUIcukgZchcyFV5bQS1aYS16MC05Xy1dezEsNjR9JBJNCgNrZXkYAiABKAlCQLpIPXI7GIACMjZeKHN1YmplY3R8bGlua190b2tlbnxsaW5rfGNsaWVudF9hZGRyZXNzfGp3dFsuXFtdLispPyQSHQoIcmVxdWVzdHMYAyABKANCC7pICCIGGMCEPSgBEjsKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIARIaCgVidXJzdBgFIAEoA0ILukgIIgYYwIQ9KAAieQoEQ29ycxIZCgdvcmlnaW5zGAEgAygJQgi6SAWSAQIQZBJBCgdoZWFkZXJzGAIgAygJQjC6SC2SASoQQCImciQyIl5bQS1aYS16MC05ISMkJSYnKisuXl9gfH4tXXsxLDY0fSQSEwoLY3JlZGVudGlhbHMYAyABKAgiLgoNTGlua0NvbmRpdGlvbhIMCgR0eXBlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiRwoSRGlzYWJsZUxpbmtSZXF1ZXN0EjEKBG5hbWUYASABKAlCI7pIIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskIk4KE0Rpc2FibGVMaW5rUmVzcG9uc2USHgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGluaxIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiRgoRRW5hYmxlTGlua1JlcXVlc3QSMQoEbmFtZRgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQiTQoSRW5hYmxlTGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEIqwBChVDcmVhdGVEZWJ1Z0tleVJlcXVlc3QSMwoGcGFyZW50GAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBI9CghsaWZldGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIPBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASJ6ChZDcmVhdGVEZWJ1Z0tleVJlc3BvbnNlEhYKCWRlYnVnX2tleRgBIAEoCUIDgAEBEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9jb25maWdfc2VxdWVuY2UYAyABKAQi1wEKEUNyZWF0ZUxpbmtSZXF1ZXN0EicKBnBhcmVudBgBIAEoCUIXukgUchIyEF5wcm9qZWN0cy9bXi9dKyQSOQoHbGlua19pZBgCIAEoCUIoukgl2AEBciAyHl5bYS16XVthLXowLTktXXszLDYxfVthLXowLTldJBImCgRsaW5rGAMgASgLMhAuY29uZHVpdC52MS5MaW5rQga6SAPIAQESHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQESFQoNdmFsaWRhdGVfb25seRgFIAEoCCJNChJDcmVhdGVMaW5rUmVzcG9uc2USHgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGluaxIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiQwoOR2V0TGlua1JlcXVlc3QSMQoEbmFtZRgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQiMQoPR2V0TGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsiawoQTGlzdExpbmtzUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJIk0KEUxpc3RMaW5rc1Jlc3BvbnNlEh8KBWxpbmtzGAEgAygLMhAuY29uZHVpdC52MS5MaW5rEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKDAQoRVXBkYXRlTGlua1JlcXVlc3QSJgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGlua0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIk0KElVwZGF0ZUxpbmtSZXNwb25zZRIeCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJUChFEZWxldGVMaW5rUmVxdWVzdBIxCgRuYW1lGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIMCgRldGFnGAIgASgJIi0KEkRlbGV0ZUxpbmtSZXNwb25zZRIXCg9jb25maWdfc2VxdWVuY2UYASABKAQqVgoKUnVsZUVmZmVjdBIbChdSVUxFX0VGRkVDVF9VTlNQRUNJRklFRBAAEhUKEVJVTEVfRUZGRUNUX0FMTE9XEAESFAoQUlVMRV9FRkZFQ1RfREVOWRACKoUBCg1MaW5rVG9rZW5Nb2RlEh8KG0xJTktfVE9LRU5fTU9ERV9VTlNQRUNJRklFRBAAEhwKGExJTktfVE9LRU5fTU9ERV9SRVFVSVJFRBABEhwKGExJTktfVE9LRU5fTU9ERV9PUFRJT05BTBACEhcKE0xJTktfVE9LRU5fTU9ERV9PRkYQAyqFAQoNVXNlclRva2VuTW9kZRIfChtVU0VSX1RPS0VOX01PREVfVU5TUEVDSUZJRUQQABIcChhVU0VSX1RPS0VOX01PREVfUkVRVUlSRUQQARIcChhVU0VSX1RPS0VOX01PREVfT1BUSU9OQUwQAhIXChNVU0VSX1RPS0VOX01PREVfT0ZGEAMqYgoJRGVidWdNb2RlEhoKFkRFQlVHX01PREVfVU5TUEVDSUZJRUQQABISCg5ERUJVR19NT0RFX09GRhABEhIKDkRFQlVHX01PREVfS0VZEAISEQoNREVCVUdfTU9ERV9PThADMvgECgtMaW5rU2VydmljZRJLCgpDcmVhdGVMaW5rEh0uY29uZHVpdC52MS5DcmVhdGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuQ3JlYXRlTGlua1Jlc3BvbnNlEkIKB0dldExpbmsSGi5jb25kdWl0LnYxLkdldExpbmtSZXF1ZXN0GhsuY29uZHVpdC52MS5HZXRMaW5rUmVzcG9uc2USSAoJTGlzdExpbmtzEhwuY29uZHVpdC52MS5MaXN0TGlua3NSZXF1ZXN0Gh0uY29uZHVpdC52MS5MaXN0TGlua3NSZXNwb25zZRJLCgpVcGRhdGVMaW5rEh0uY29uZHVpdC52MS5VcGRhdGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuVXBkYXRlTGlua1Jlc3BvbnNlEksKCkRlbGV0ZUxpbmsSHS5jb25kdWl0LnYxLkRlbGV0ZUxpbmtSZXF1ZXN0Gh4uY29uZHVpdC52MS5EZWxldGVMaW5rUmVzcG9uc2USTgoLRGlzYWJsZUxpbmsSHi5jb25kdWl0LnYxLkRpc2FibGVMaW5rUmVxdWVzdBofLmNvbmR1aXQudjEuRGlzYWJsZUxpbmtSZXNwb25zZRJLCgpFbmFibGVMaW5rEh0uY29uZHVpdC52MS5FbmFibGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuRW5hYmxlTGlua1Jlc3BvbnNlElcKDkNyZWF0ZURlYnVnS2V5EiEuY29uZHVpdC52MS5DcmVhdGVEZWJ1Z0tleVJlcXVlc3QaIi5jb25kdWl0LnYxLkNyZWF0ZURlYnVnS2V5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch1jb25kdWl0L3YxL2xpbmtfc2VydmljZS5wcm90bxIKY29uZHVpdC52MSLIDAoETGluaxIMCgRuYW1lGAEgASgJEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeBImCgh1cHN0cmVhbRgDIAEoCzIULmNvbmR1aXQudjEuVXBzdHJlYW0SMwoKaW5qZWN0aW9ucxgEIAMoCzIVLmNvbmR1aXQudjEuSW5qZWN0aW9uQgi6SAWSAQIQCBI/Cgdpc3N1ZXJzGAUgAygJQi66SCuSASgQEBgBIiJyIDIeXnByb2plY3RzL1teL10rL2lzc3VlcnMvW14vXSskEiQKCWF1ZGllbmNlcxgGIAMoCUIRukgOkgELECAiB3IFEAEYgAQSFAoMYW55X2F1ZGllbmNlGAcgASgIEj0KD3JlcXVpcmVkX2NsYWltcxgIIAMoCzIaLmNvbmR1aXQudjEuQ2xhaW1Db25kaXRpb25CCLpIBZIBAhAgEj0KCnNjb3Blc19hbnkYCSADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEj0KCnNjb3Blc19hbGwYCiADKAlCKbpIJpIBIxBAIh9yHTIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEioKBXJ1bGVzGAsgAygLMhAuY29uZHVpdC52MS5SdWxlQgm6SAaSAQMQ6AcSOAoNY2xhaW1faGVhZGVycxgMIAMoCzIXLmNvbmR1aXQudjEuQ2xhaW1IZWFkZXJCCLpIBZIBAhAgEkIKEmZvcndhcmRfdXNlcl90b2tlbhgNIAEoCUImukgjciEYQDIdXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dKiQSKwoGbGltaXRzGA4gAygLMhEuY29uZHVpdC52MS5MaW1pdEIIukgFkgECEBASHgoEY29ycxgPIAEoCzIQLmNvbmR1aXQudjEuQ29ycxI8Cg9saW5rX3Rva2VuX21vZGUYECABKA4yGS5jb25kdWl0LnYxLkxpbmtUb2tlbk1vZGVCCLpIBYIBAhABEjwKD3VzZXJfdG9rZW5fbW9kZRgRIAEoDjIZLmNvbmR1aXQudjEuVXNlclRva2VuTW9kZUIIukgFggECEAESLgoFZGVidWcYEiABKA4yFS5jb25kdWl0LnYxLkRlYnVnTW9kZUIIukgFggECEAESJQoFc3RhdGUYEyABKA4yFi5jb25kdWl0LnYxLkxpbmsuU3RhdGUSLQoKY29uZGl0aW9ucxgUIAMoCzIZLmNvbmR1aXQudjEuTGlua0NvbmRpdGlvbhIMCgRldGFnGBUgASgJEi8KC2NyZWF0ZV90aW1lGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoWcmVxdWVzdF9ib2R5X21heF9ieXRlcxgYIAEoA0INukgKIggYgICAgAQoABIdChVhbGxvd19hbWJpZ3VvdXNfcGF0aHMYGSABKAgSFAoMc2hhcmVkX2NhY2hlGBogASgIEhYKDnNlbmRfZm9yd2FyZGVkGBsgASgIEioKGGFsbG93ZWRfcmVkaXJlY3Rfb3JpZ2lucxgcIAMoCUIIukgFkgECECASHQoVcmVxdWlyZV9hbGxfYXVkaWVuY2VzGCggASgIEkcKEXVzZXJfdG9rZW5fY29va2llGCkgASgJQiy6SCnYAQFyJDIiXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dezEsNjR9JBI7ChB1c2VyX3Rva2VuX3F1ZXJ5GCogASgJQiG6SB7YAQFyGTIXXltBLVphLXowLTkuX34tXXsxLDY0fSQSHAoUc2Nhbl9yZXNwb25zZV9ib2RpZXMYHSABKAgSFwoPYWxsb3dfd2Vic29ja2V0GB4gASgIEhoKEmlkZW50aXR5X2Fzc2VydGlvbhgtIAEoCBItCgx0b2tlbl9jbGFpbXMYLiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IkQKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUNUSVZFEAESEgoOU1RBVEVfRElTQUJMRUQQAiL/AgoIVXBzdHJlYW0SGgoIYmFzZV91cmwYASABKAlCCLpIBXIDGIAQEhUKDWFsbG93X3ByaXZhdGUYAiABKAgSRQoPY29ubmVjdF90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiAgg8MgUQgMLXLxJJChJmaXJzdF9ieXRlX3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxJDCgxpZGxlX3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxJFCg10b3RhbF90aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhO6SBCqAQ0iBAiAowUyBRCAwtcvEiIKD2NhX2NlcnRpZmljYXRlcxgHIAEoCUIJukgGcgQYgIAEIuQCCglJbmplY3Rpb24SLgoGaGVhZGVyGAEgASgLMhwuY29uZHVpdC52MS5JbmplY3Rpb24uSGVhZGVySAASLAoFcXVlcnkYAiABKAsyGy5jb25kdWl0LnYxLkluamVjdGlvbi5RdWVyeUgAEiwKBWJhc2ljGAMgASgLMhsuY29uZHVpdC52MS5JbmplY3Rpb24uQmFzaWNIABIuCgZiZWFyZXIYBCABKAsyHC5jb25kdWl0LnYxLkluamVjdGlvbi5CZWFyZXJIABIWCgRuYW1lGAUgASgJQgi6SAVyAxiAARIXCgZwcmVmaXgYBiABKAlCB7pIBHICGEASNQoGc2VjcmV0GAcgASgJQiW6SCJyIDIeXnByb2plY3RzL1teL10rL3NlY3JldHMvW14vXSskGggKBkhlYWRlchoHCgVRdWVyeRoHCgVCYXNpYxoICgZCZWFyZXJCDQoEa2luZBIFukgCCAEihwMKDkNsYWltQ29uZGl0aW9uEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgAISEwoGZXF1YWxzGAIgASgJSACIAQESGAoGb25lX29mGAMgAygJQgi6SAWSAQIQQBIVCghjb250YWlucxgEIAEoCUgBiAEBEhQKB3ByZXNlbnQYBSABKAhIAogBATraAbpI1gEa0wEKGGNsYWltX2NvbmRpdGlvbi5vbmVfdGVzdBI3c2V0IGF0IG1vc3Qgb25lIG9mIGVxdWFscywgb25lX29mLCBjb250YWlucyBhbmQgcHJlc2VudBp+KGhhcyh0aGlzLmVxdWFscykgPyAxIDogMCkgKyAoc2l6ZSh0aGlzLm9uZV9vZikgPiAwID8gMSA6IDApICsgKGhhcyh0aGlzLmNvbnRhaW5zKSA/IDEgOiAwKSArIChoYXModGhpcy5wcmVzZW50KSA/IDEgOiAwKSA8PSAxQgkKB19lcXVhbHNCCwoJX2NvbnRhaW5zQgoKCF9wcmVzZW50ItsCCgRSdWxlEjAKBmVmZmVjdBgBIAEoDjIWLmNvbmR1aXQudjEuUnVsZUVmZmVjdEIIukgFggECEAESNQoHbWV0aG9kcxgCIAMoCUIkukghkgEeEBAiGnIYMhZeW0EtWl1bQS1aMC05LV17MCwzMH0kEhkKBHBhdGgYAyABKAlCC7pICHIGGIAIOgEvEioKBXF1ZXJ5GAQgAygLMhsuY29uZHVpdC52MS5SdWxlLlF1ZXJ5RW50cnkSNAoGY2xhaW1zGAUgAygLMhouY29uZHVpdC52MS5DbGFpbUNvbmRpdGlvbkIIukgFkgECEBASGQoHbWVzc2FnZRgGIAEoCUIIukgFcgMYyAESJAoHcmV3cml0ZRgHIAEoCzITLmNvbmR1aXQudjEuUmV3cml0ZRosCgpRdWVyeUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSAoHUmV3cml0ZRIbCgZwcmVmaXgYASABKAlCC7pICHIGGIAIOgEvEiAKC3JlcGxhY2VtZW50GAIgASgJQgu6SAhyBhiACDoBLyKjAgoLQ2xhaW1IZWFkZXISGQoFY2xhaW0YASABKAlCCrpIB3IFEAEYgAISOQoGaGVhZGVyGAIgASgJQim6SCZyJDIiXltBLVphLXowLTkhIyQlJicqKy5eX2B8fi1dezEsNjR9JBI/CgppZl9taXNzaW5nGAMgASgOMiEuY29uZHVpdC52MS5DbGFpbUhlYWRlci5JZk1pc3NpbmdCCLpIBYIBAhABEioKD2ZhbGxiYWNrX2NsYWltcxgEIAMoCUIRukgOkgELEAQiB3IFEAEYgAIiUQoJSWZNaXNzaW5nEhoKFklGX01JU1NJTkdfVU5TUEVDSUZJRUQQABITCg9JRl9NSVNTSU5HX09NSVQQARITCg9JRl9NSVNTSU5HX0RFTlkQAiL6AQoFTGltaXQSKgoEbmFtZRgBIAEoCUIcukgZchcyFV5bQS1aYS16MC05Xy1dezEsNjR9JBJNCgNrZXkYAiABKAlCQLpIPXI7GIACMjZeKHN1YmplY3R8bGlua190b2tlbnxsaW5rfGNsaWVudF9hZGRyZXNzfGp3dFsuXFtdLispPyQSHQoIcmVxdWVzdHMYAyABKANCC7pICCIGGMCEPSgBEjsKBndpbmRvdxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIARIaCgVidXJzdBgFIAEoA0ILukgIIgYYwIQ9KAAieQoEQ29ycxIZCgdvcmlnaW5zGAEgAygJQgi6SAWSAQIQZBJBCgdoZWFkZXJzGAIgAygJQjC6SC2SASoQQCImciQyIl5bQS1aYS16MC05ISMkJSYnKisuXl9gfH4tXXsxLDY0fSQSEwoLY3JlZGVudGlhbHMYAyABKAgiLgoNTGlua0NvbmRpdGlvbhIMCgR0eXBlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiYQoSRGlzYWJsZUxpbmtSZXF1ZXN0EjEKBG5hbWUYASABKAlCI7pIIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMY9AMiTgoTRGlzYWJsZUxpbmtSZXNwb25zZRIeCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCJgChFFbmFibGVMaW5rUmVxdWVzdBIxCgRuYW1lGAEgASgJQiO6SCByHjIcXnByb2plY3RzL1teL10rL2xpbmtzL1teL10rJBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDIk0KEkVuYWJsZUxpbmtSZXNwb25zZRIeCgRsaW5rGAEgASgLMhAuY29uZHVpdC52MS5MaW5rEhcKD2NvbmZpZ19zZXF1ZW5jZRgCIAEoBCKsAQoVQ3JlYXRlRGVidWdLZXlSZXF1ZXN0EjMKBnBhcmVudBgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSPQoIbGlmZXRpbWUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCDwSHwoKcmVxdWVzdF9pZBgDIAEoCUILukgI2AEBcgOwAQEiegoWQ3JlYXRlRGVidWdLZXlSZXNwb25zZRIWCglkZWJ1Z19rZXkYASABKAlCA4ABARIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPY29uZmlnX3NlcXVlbmNlGAMgASgEIvEBChFDcmVhdGVMaW5rUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEjkKB2xpbmtfaWQYAiABKAlCKLpIJdgBAXIgMh5eW2Etel1bYS16MC05LV17Myw2MX1bYS16MC05XSQSJgoEbGluaxgDIAEoCzIQLmNvbmR1aXQudjEuTGlua0IGukgDyAEBEh8KCnJlcXVlc3RfaWQYBCABKAlCC7pICNgBAXIDsAEBEhUKDXZhbGlkYXRlX29ubHkYBSABKAgSGAoGcmVhc29uGAYgASgJQgi6SAVyAxj0AyJNChJDcmVhdGVMaW5rUmVzcG9uc2USHgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGluaxIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiQwoOR2V0TGlua1JlcXVlc3QSMQoEbmFtZRgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQiMQoPR2V0TGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsiawoQTGlzdExpbmtzUmVxdWVzdBInCgZwYXJlbnQYASABKAlCF7pIFHISMhBecHJvamVjdHMvW14vXSskEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAMgASgJIk0KEUxpc3RMaW5rc1Jlc3BvbnNlEh8KBWxpbmtzGAEgAygLMhAuY29uZHVpdC52MS5MaW5rEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKdAQoRVXBkYXRlTGlua1JlcXVlc3QSJgoEbGluaxgBIAEoCzIQLmNvbmR1aXQudjEuTGlua0IGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIVCg12YWxpZGF0ZV9vbmx5GAMgASgIEhgKBnJlYXNvbhgEIAEoCUIIukgFcgMY9AMiTQoSVXBkYXRlTGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEIm4KEURlbGV0ZUxpbmtSZXF1ZXN0EjEKBG5hbWUYASABKAlCI7pIIHIeMhxecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSskEgwKBGV0YWcYAiABKAkSGAoGcmVhc29uGAMgASgJQgi6SAVyAxj0AyItChJEZWxldGVMaW5rUmVzcG9uc2USFwoPY29uZmlnX3NlcXVlbmNlGAEgASgEItABCgxMaW5rUmV2aXNpb24SDAoEbmFtZRgBIAEoCRIeCgRsaW5rGAIgASgLMhAuY29uZHVpdC52MS5MaW5rEjIKDmNoYW5nZWRfZmllbGRzGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxINCgVhY3RvchgEIAEoCRIOCgZhY3Rpb24YBSABKAkSDgoGcmVhc29uGAYgASgJEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJlCgtGaWVsZENoYW5nZRIMCgRwYXRoGAEgASgJEiQKBGZyb20YAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSIgoCdG8YAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUifwoYTGlzdExpbmtSZXZpc2lvbnNSZXF1ZXN0EjMKBnBhcmVudBgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhIKCnBhZ2VfdG9rZW4YAyABKAkiZgoZTGlzdExpbmtSZXZpc2lvbnNSZXNwb25zZRIwCg5saW5rX3JldmlzaW9ucxgBIAMoCzIYLmNvbmR1aXQudjEuTGlua1JldmlzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJlChZHZXRMaW5rUmV2aXNpb25SZXF1ZXN0EksKBG5hbWUYASABKAlCPbpIOnI4MjZecHJvamVjdHMvW14vXSsvbGlua3MvW14vXSsvcmV2aXNpb25zL1sxLTldWzAtOV17MCw4fSQiSgoXR2V0TGlua1JldmlzaW9uUmVzcG9uc2USLwoNbGlua19yZXZpc2lvbhgBIAEoCzIYLmNvbmR1aXQudjEuTGlua1JldmlzaW9uIo4BChtDb21wYXJlTGlua1JldmlzaW9uc1JlcXVlc3QSMQoEbmFtZRgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSHgoNZnJvbV9yZXZpc2lvbhgCIAEoBUIHukgEGgIoABIcCgt0b19yZXZpc2lvbhgDIAEoBUIHukgEGgIoACJ0ChxDb21wYXJlTGlua1JldmlzaW9uc1Jlc3BvbnNlEhUKDWZyb21fcmV2aXNpb24YASABKAUSEwoLdG9fcmV2aXNpb24YAiABKAUSKAoHY2hhbmdlcxgDIAMoCzIXLmNvbmR1aXQudjEuRmllbGRDaGFuZ2UitwEKE1JvbGxiYWNrTGlua1JlcXVlc3QSMQoEbmFtZRgBIAEoCUIjukggch4yHF5wcm9qZWN0cy9bXi9dKy9saW5rcy9bXi9dKyQSHgoNZnJvbV9yZXZpc2lvbhgCIAEoBUIHukgEGgIoABIcCgt0b19yZXZpc2lvbhgDIAEoBUIHukgEGgIoABIYCgZyZWFzb24YBCABKAlCCLpIBXIDGPQDEhUKDXZhbGlkYXRlX29ubHkYBSABKAgipQEKFFJvbGxiYWNrTGlua1Jlc3BvbnNlEh4KBGxpbmsYASABKAsyEC5jb25kdWl0LnYxLkxpbmsSFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEEhUKDWZyb21fcmV2aXNpb24YAyABKAUSEwoLdG9fcmV2aXNpb24YBCABKAUSKAoHY2hhbmdlcxgFIAMoCzIXLmNvbmR1aXQudjEuRmllbGRDaGFuZ2UqVgoKUnVsZUVmZmVjdBIbChdSVUxFX0VGRkVDVF9VTlNQRUNJRklFRBAAEhUKEVJVTEVfRUZGRUNUX0FMTE9XEAESFAoQUlVMRV9FRkZFQ1RfREVOWRACKoUBCg1MaW5rVG9rZW5Nb2RlEh8KG0xJTktfVE9LRU5fTU9ERV9VTlNQRUNJRklFRBAAEhwKGExJTktfVE9LRU5fTU9ERV9SRVFVSVJFRBABEhwKGExJTktfVE9LRU5fTU9ERV9PUFRJT05BTBACEhcKE0xJTktfVE9LRU5fTU9ERV9PRkYQAyqFAQoNVXNlclRva2VuTW9kZRIfChtVU0VSX1RPS0VOX01PREVfVU5TUEVDSUZJRUQQABIcChhVU0VSX1RPS0VOX01PREVfUkVRVUlSRUQQARIcChhVU0VSX1RPS0VOX01PREVfT1BUSU9OQUwQAhIXChNVU0VSX1RPS0VOX01PREVfT0ZGEAMqYgoJRGVidWdNb2RlEhoKFkRFQlVHX01PREVfVU5TUEVDSUZJRUQQABISCg5ERUJVR19NT0RFX09GRhABEhIKDkRFQlVHX01PREVfS0VZEAISEQoNREVCVUdfTU9ERV9PThADMvQHCgtMaW5rU2VydmljZRJLCgpDcmVhdGVMaW5rEh0uY29uZHVpdC52MS5DcmVhdGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuQ3JlYXRlTGlua1Jlc3BvbnNlEkIKB0dldExpbmsSGi5jb25kdWl0LnYxLkdldExpbmtSZXF1ZXN0GhsuY29uZHVpdC52MS5HZXRMaW5rUmVzcG9uc2USSAoJTGlzdExpbmtzEhwuY29uZHVpdC52MS5MaXN0TGlua3NSZXF1ZXN0Gh0uY29uZHVpdC52MS5MaXN0TGlua3NSZXNwb25zZRJLCgpVcGRhdGVMaW5rEh0uY29uZHVpdC52MS5VcGRhdGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuVXBkYXRlTGlua1Jlc3BvbnNlEksKCkRlbGV0ZUxpbmsSHS5jb25kdWl0LnYxLkRlbGV0ZUxpbmtSZXF1ZXN0Gh4uY29uZHVpdC52MS5EZWxldGVMaW5rUmVzcG9uc2USTgoLRGlzYWJsZUxpbmsSHi5jb25kdWl0LnYxLkRpc2FibGVMaW5rUmVxdWVzdBofLmNvbmR1aXQudjEuRGlzYWJsZUxpbmtSZXNwb25zZRJLCgpFbmFibGVMaW5rEh0uY29uZHVpdC52MS5FbmFibGVMaW5rUmVxdWVzdBoeLmNvbmR1aXQudjEuRW5hYmxlTGlua1Jlc3BvbnNlElcKDkNyZWF0ZURlYnVnS2V5EiEuY29uZHVpdC52MS5DcmVhdGVEZWJ1Z0tleVJlcXVlc3QaIi5jb25kdWl0LnYxLkNyZWF0ZURlYnVnS2V5UmVzcG9uc2USYAoRTGlzdExpbmtSZXZpc2lvbnMSJC5jb25kdWl0LnYxLkxpc3RMaW5rUmV2aXNpb25zUmVxdWVzdBolLmNvbmR1aXQudjEuTGlzdExpbmtSZXZpc2lvbnNSZXNwb25zZRJaCg9HZXRMaW5rUmV2aXNpb24SIi5jb25kdWl0LnYxLkdldExpbmtSZXZpc2lvblJlcXVlc3QaIy5jb25kdWl0LnYxLkdldExpbmtSZXZpc2lvblJlc3BvbnNlEmkKFENvbXBhcmVMaW5rUmV2aXNpb25zEicuY29uZHVpdC52MS5Db21wYXJlTGlua1JldmlzaW9uc1JlcXVlc3QaKC5jb25kdWl0LnYxLkNvbXBhcmVMaW5rUmV2aXNpb25zUmVzcG9uc2USUQoMUm9sbGJhY2tMaW5rEh8uY29uZHVpdC52MS5Sb2xsYmFja0xpbmtSZXF1ZXN0GiAuY29uZHVpdC52MS5Sb2xsYmFja0xpbmtSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Upstream, injection and policy under one public URL.
@@ -874,6 +874,13 @@ export type DisableLinkRequest = Message<"conduit.v1.DisableLinkRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Optional. Why, for the history and the audit trail: at most 500 characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
 };
 
 /**
@@ -923,6 +930,13 @@ export type EnableLinkRequest = Message<"conduit.v1.EnableLinkRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Optional. Why, for the history and the audit trail: at most 500 characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
 };
 
 /**
@@ -1070,6 +1084,13 @@ export type CreateLinkRequest = Message<"conduit.v1.CreateLinkRequest"> & {
    * @generated from field: bool validate_only = 5;
    */
   validateOnly: boolean;
+
+  /**
+   * Optional. Why, for the history and the audit trail: at most 500 characters.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
 };
 
 /**
@@ -1238,6 +1259,13 @@ export type UpdateLinkRequest = Message<"conduit.v1.UpdateLinkRequest"> & {
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
+
+  /**
+   * Optional. Why, for the history and the audit trail: at most 500 characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
 };
 
 /**
@@ -1294,6 +1322,13 @@ export type DeleteLinkRequest = Message<"conduit.v1.DeleteLinkRequest"> & {
    * @generated from field: string etag = 2;
    */
   etag: string;
+
+  /**
+   * Optional. Why, for the history and the audit trail: at most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -1323,6 +1358,377 @@ export type DeleteLinkResponse = Message<"conduit.v1.DeleteLinkResponse"> & {
  */
 export const DeleteLinkResponseSchema: GenMessage<DeleteLinkResponse> = /*@__PURE__*/
   messageDesc(file_conduit_v1_link_service, 25);
+
+/**
+ * A version of a link. Never changed.
+ *
+ * @generated from message conduit.v1.LinkRevision
+ */
+export type LinkRevision = Message<"conduit.v1.LinkRevision"> & {
+  /**
+   * Output only. Resource name, `projects/{project}/links/{link}/revisions/{number}`; numbers begin at 1 and have no gaps.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Output only. The link as it was written then.
+   *
+   * @generated from field: conduit.v1.Link link = 2;
+   */
+  link?: Link | undefined;
+
+  /**
+   * Output only. What differs from the version before; empty for the first.
+   *
+   * @generated from field: google.protobuf.FieldMask changed_fields = 3;
+   */
+  changedFields?: FieldMask | undefined;
+
+  /**
+   * Output only. Resource name of who wrote it, as in the audit event; empty = before histories were kept.
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * Output only. How: `LinkService.UpdateLink`.
+   *
+   * @generated from field: string action = 5;
+   */
+  action: string;
+
+  /**
+   * Output only. `reason` of the call; empty = none was given.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * Output only. When it was written.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 7;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.LinkRevision.
+ * Use `create(LinkRevisionSchema)` to create a new message.
+ */
+export const LinkRevisionSchema: GenMessage<LinkRevision> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 26);
+
+/**
+ * A field that differs between two versions.
+ *
+ * @generated from message conduit.v1.FieldChange
+ */
+export type FieldChange = Message<"conduit.v1.FieldChange"> & {
+  /**
+   * Path of the field: `rules`, `upstream.base_url`. Lists count as one value.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Its value in the one version, in JSON; absent = not set.
+   *
+   * @generated from field: google.protobuf.Value from = 2;
+   */
+  from?: Value | undefined;
+
+  /**
+   * Its value in the other.
+   *
+   * @generated from field: google.protobuf.Value to = 3;
+   */
+  to?: Value | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.FieldChange.
+ * Use `create(FieldChangeSchema)` to create a new message.
+ */
+export const FieldChangeSchema: GenMessage<FieldChange> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 27);
+
+/**
+ * Request of ListLinkRevisions.
+ *
+ * @generated from message conduit.v1.ListLinkRevisionsRequest
+ */
+export type ListLinkRevisionsRequest = Message<"conduit.v1.ListLinkRevisionsRequest"> & {
+  /**
+   * Required. `projects/{project}/links/{link}`.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * Optional. At most this many; 0 = 50, above 500 = 500.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Optional. `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message conduit.v1.ListLinkRevisionsRequest.
+ * Use `create(ListLinkRevisionsRequestSchema)` to create a new message.
+ */
+export const ListLinkRevisionsRequestSchema: GenMessage<ListLinkRevisionsRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 28);
+
+/**
+ * Response of ListLinkRevisions.
+ *
+ * @generated from message conduit.v1.ListLinkRevisionsResponse
+ */
+export type ListLinkRevisionsResponse = Message<"conduit.v1.ListLinkRevisionsResponse"> & {
+  /**
+   * The page, newest first.
+   *
+   * @generated from field: repeated conduit.v1.LinkRevision link_revisions = 1;
+   */
+  linkRevisions: LinkRevision[];
+
+  /**
+   * Token of the next page; empty = this was the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message conduit.v1.ListLinkRevisionsResponse.
+ * Use `create(ListLinkRevisionsResponseSchema)` to create a new message.
+ */
+export const ListLinkRevisionsResponseSchema: GenMessage<ListLinkRevisionsResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 29);
+
+/**
+ * Request of GetLinkRevision.
+ *
+ * @generated from message conduit.v1.GetLinkRevisionRequest
+ */
+export type GetLinkRevisionRequest = Message<"conduit.v1.GetLinkRevisionRequest"> & {
+  /**
+   * Required. `projects/{project}/links/{link}/revisions/{number}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message conduit.v1.GetLinkRevisionRequest.
+ * Use `create(GetLinkRevisionRequestSchema)` to create a new message.
+ */
+export const GetLinkRevisionRequestSchema: GenMessage<GetLinkRevisionRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 30);
+
+/**
+ * Response of GetLinkRevision.
+ *
+ * @generated from message conduit.v1.GetLinkRevisionResponse
+ */
+export type GetLinkRevisionResponse = Message<"conduit.v1.GetLinkRevisionResponse"> & {
+  /**
+   * The version.
+   *
+   * @generated from field: conduit.v1.LinkRevision link_revision = 1;
+   */
+  linkRevision?: LinkRevision | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.GetLinkRevisionResponse.
+ * Use `create(GetLinkRevisionResponseSchema)` to create a new message.
+ */
+export const GetLinkRevisionResponseSchema: GenMessage<GetLinkRevisionResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 31);
+
+/**
+ * Request of CompareLinkRevisions.
+ *
+ * @generated from message conduit.v1.CompareLinkRevisionsRequest
+ */
+export type CompareLinkRevisionsRequest = Message<"conduit.v1.CompareLinkRevisionsRequest"> & {
+  /**
+   * Required. `projects/{project}/links/{link}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Optional. Number of the one version; 0 = the one before `to_revision`.
+   *
+   * @generated from field: int32 from_revision = 2;
+   */
+  fromRevision: number;
+
+  /**
+   * Optional. Number of the other version; 0 = the newest.
+   *
+   * @generated from field: int32 to_revision = 3;
+   */
+  toRevision: number;
+};
+
+/**
+ * Describes the message conduit.v1.CompareLinkRevisionsRequest.
+ * Use `create(CompareLinkRevisionsRequestSchema)` to create a new message.
+ */
+export const CompareLinkRevisionsRequestSchema: GenMessage<CompareLinkRevisionsRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 32);
+
+/**
+ * Response of CompareLinkRevisions.
+ *
+ * @generated from message conduit.v1.CompareLinkRevisionsResponse
+ */
+export type CompareLinkRevisionsResponse = Message<"conduit.v1.CompareLinkRevisionsResponse"> & {
+  /**
+   * Number of the one version.
+   *
+   * @generated from field: int32 from_revision = 1;
+   */
+  fromRevision: number;
+
+  /**
+   * Number of the other version.
+   *
+   * @generated from field: int32 to_revision = 2;
+   */
+  toRevision: number;
+
+  /**
+   * What differs; empty = nothing.
+   *
+   * @generated from field: repeated conduit.v1.FieldChange changes = 3;
+   */
+  changes: FieldChange[];
+};
+
+/**
+ * Describes the message conduit.v1.CompareLinkRevisionsResponse.
+ * Use `create(CompareLinkRevisionsResponseSchema)` to create a new message.
+ */
+export const CompareLinkRevisionsResponseSchema: GenMessage<CompareLinkRevisionsResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 33);
+
+/**
+ * Request of RollbackLink.
+ *
+ * @generated from message conduit.v1.RollbackLinkRequest
+ */
+export type RollbackLinkRequest = Message<"conduit.v1.RollbackLinkRequest"> & {
+  /**
+   * Required. `projects/{project}/links/{link}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Optional. Refuse unless this is the newest version's number; 0 = whichever is.
+   *
+   * @generated from field: int32 from_revision = 2;
+   */
+  fromRevision: number;
+
+  /**
+   * Optional. Number of the version to go back to; 0 = the one before the newest.
+   *
+   * @generated from field: int32 to_revision = 3;
+   */
+  toRevision: number;
+
+  /**
+   * Optional. Why, for the history and the audit trail: at most 500 characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Optional. Check everything and say what it would change, but change nothing; `config_sequence` of the answer is 0.
+   *
+   * @generated from field: bool validate_only = 5;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message conduit.v1.RollbackLinkRequest.
+ * Use `create(RollbackLinkRequestSchema)` to create a new message.
+ */
+export const RollbackLinkRequestSchema: GenMessage<RollbackLinkRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 34);
+
+/**
+ * Response of RollbackLink.
+ *
+ * @generated from message conduit.v1.RollbackLinkResponse
+ */
+export type RollbackLinkResponse = Message<"conduit.v1.RollbackLinkResponse"> & {
+  /**
+   * The link as it is now.
+   *
+   * @generated from field: conduit.v1.Link link = 1;
+   */
+  link?: Link | undefined;
+
+  /**
+   * Sequence of the configuration change.
+   *
+   * @generated from field: uint64 config_sequence = 2;
+   */
+  configSequence: bigint;
+
+  /**
+   * Number of the version it was.
+   *
+   * @generated from field: int32 from_revision = 3;
+   */
+  fromRevision: number;
+
+  /**
+   * Number of the version it went back to.
+   *
+   * @generated from field: int32 to_revision = 4;
+   */
+  toRevision: number;
+
+  /**
+   * What that changes.
+   *
+   * @generated from field: repeated conduit.v1.FieldChange changes = 5;
+   */
+  changes: FieldChange[];
+};
+
+/**
+ * Describes the message conduit.v1.RollbackLinkResponse.
+ * Use `create(RollbackLinkResponseSchema)` to create a new message.
+ */
+export const RollbackLinkResponseSchema: GenMessage<RollbackLinkResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_link_service, 35);
 
 /**
  * What a match of a rule means.
@@ -1594,6 +2000,47 @@ export const LinkService: GenService<{
     methodKind: "unary";
     input: typeof CreateDebugKeyRequestSchema;
     output: typeof CreateDebugKeyResponseSchema;
+  },
+  /**
+   * Lists every version a link has had, newest first, with who wrote it and why; deleted links too. Role: viewer.
+   *
+   * @generated from rpc conduit.v1.LinkService.ListLinkRevisions
+   */
+  listLinkRevisions: {
+    methodKind: "unary";
+    input: typeof ListLinkRevisionsRequestSchema;
+    output: typeof ListLinkRevisionsResponseSchema;
+  },
+  /**
+   * Reads one version of a link. Role: viewer.
+   *
+   * @generated from rpc conduit.v1.LinkService.GetLinkRevision
+   */
+  getLinkRevision: {
+    methodKind: "unary";
+    input: typeof GetLinkRevisionRequestSchema;
+    output: typeof GetLinkRevisionResponseSchema;
+  },
+  /**
+   * Says what differs between two versions of a link. Role: viewer.
+   *
+   * @generated from rpc conduit.v1.LinkService.CompareLinkRevisions
+   */
+  compareLinkRevisions: {
+    methodKind: "unary";
+    input: typeof CompareLinkRevisionsRequestSchema;
+    output: typeof CompareLinkRevisionsResponseSchema;
+  },
+  /**
+   * Writes an earlier version of a link again, as a new version (AIP-162); whether the link is switched off stays as it
+   * is. Refused when what it refers to is gone. Role: editor.
+   *
+   * @generated from rpc conduit.v1.LinkService.RollbackLink
+   */
+  rollbackLink: {
+    methodKind: "unary";
+    input: typeof RollbackLinkRequestSchema;
+    output: typeof RollbackLinkResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_conduit_v1_link_service, 0);

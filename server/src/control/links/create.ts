@@ -4,6 +4,7 @@ import {
   type Link as LinkMessage,
 } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import type { Write } from "../../config-log/commit.ts";
+import type { AuditEvent } from "../../model/audit-event.ts";
 import type { Link } from "../../model/link.ts";
 import { idOf, linkName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
@@ -19,7 +20,9 @@ import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
 import { found, readProjectName } from "../resource-path.ts";
 import { type AssertionKeySteps, assertionKeySteps, spareAssertionKey } from "./assertion.ts";
+import { linkEvent } from "./change.ts";
 import { linkChange, linkMessageOf, specOf } from "./convert.ts";
+import { recordRevision } from "./history.ts";
 import { requirePrivateAllowed, requireRules, requireSound } from "./soundness.ts";
 
 export async function createLink(
@@ -32,12 +35,14 @@ export async function createLink(
   const link = newLink(required(request.link), linkName(project, id));
   requirePrivateAllowed(principalOf(context), link, undefined);
   const steps = assertionKeySteps(deps, project, undefined, link, await spareAssertionKey(link));
-  const make = (tx: Tx) => insertSoundLink(tx, project, link, steps, new Date(deps.clock.now()));
+  const event = linkEvent(deps, context, link.name, request);
+  const make = (tx: Tx) => insertSoundLink(tx, project, link, steps, event);
   if (request.validateOnly) {
     const { result } = await rehearse(deps.store, make);
     return { link: linkMessageOf(result, undefined), configSequence: 0n };
   }
-  const call = { context, schema: CreateLinkRequestSchema, request, resourceName: link.name };
+  const { details } = event;
+  const call = { context, schema: CreateLinkRequestSchema, request, resourceName: link.name, details };
   const outcome = await createOnce(deps, call, make);
   const row =
     "made" in outcome
@@ -57,12 +62,14 @@ async function insertSoundLink(
   project: string,
   link: Link,
   steps: AssertionKeySteps,
-  now: Date,
+  event: AuditEvent,
 ): Promise<Write<LinkRow>> {
   await requireProject(tx, project);
   await steps.prepare(tx);
   await requireSound(tx, project, link);
+  const now = new Date(event.timeMs);
   const row = { project, id: idOf(link.name), spec: specOf(link), createTime: now, updateTime: now };
   const result = await insertLink(tx, row);
+  await recordRevision(tx, result, undefined, event);
   return { result, changes: [linkChange(link, []), ...(await steps.changes(tx))] };
 }

@@ -8,9 +8,9 @@ import { commitChanges } from "../../config-log/commit.ts";
 import type { Link } from "../../model/link.ts";
 import { linkTokenName } from "../../model/resource-name.ts";
 import { allLinkTokens } from "../../store/link-tokens.ts";
-import { deleteLink, getLink, type LinkRow, listLinks, lockLink, updateLink as updateRow } from "../../store/links.ts";
+import { deleteLink, getLink, type LinkRow, listLinks, lockLink } from "../../store/links.ts";
 import { countRejections } from "../../store/rejections.ts";
-import { type AuditedCall, auditOf } from "../audit-of.ts";
+import type { AuditedCall } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
@@ -18,17 +18,22 @@ import { readPage } from "../page-token.ts";
 import { requireProject } from "../require-project.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { assertionKeySteps } from "./assertion.ts";
-import { linkChange, linkMessageOf, linkOf, specOf } from "./convert.ts";
+import { linkEvent, writeRevision } from "./change.ts";
+import { linkChange, linkMessageOf, linkOf } from "./convert.ts";
 import { createLink } from "./create.ts";
 import { createDebugKey } from "./debug-keys.ts";
+import { linkRevisionMethods } from "./revisions.ts";
+import { rollbackLink } from "./rollback.ts";
 import { updateLink } from "./update.ts";
 
 export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
   createLink: (request, context) => createLink(deps, request, context),
   updateLink: (request, context) => updateLink(deps, request, context),
-  disableLink: (request, context) => setState(deps, request.name, "DISABLED", context),
+  disableLink: (request, context) => setState(deps, request, "DISABLED", context),
   createDebugKey: (request, context) => createDebugKey(deps, request, context),
-  enableLink: (request, context) => setState(deps, request.name, "ACTIVE", context),
+  enableLink: (request, context) => setState(deps, request, "ACTIVE", context),
+  rollbackLink: (request, context) => rollbackLink(deps, request, context),
+  ...linkRevisionMethods(deps),
 
   async getLink({ name }) {
     const { project, id } = readNameInProject("link", name, "name");
@@ -53,9 +58,9 @@ export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
     return { links: await withConditions(deps, rows), nextPageToken };
   },
 
-  async deleteLink({ name, etag }, context) {
+  async deleteLink({ name, etag, reason }, context) {
     const { project, id } = readNameInProject("link", name, "name");
-    const event = auditOf(context, name, deps.clock.now());
+    const event = linkEvent(deps, context, name, { reason });
     const { sequence } = await commitChanges(deps.store, event, async (tx) => {
       const row = found(await lockLink(tx, project, id));
       requireEtag(etag, row);
@@ -73,17 +78,16 @@ export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
 
 async function setState(
   deps: Deps,
-  name: string,
+  request: { readonly name: string; readonly reason: string },
   state: Link["state"],
   context: AuditedCall,
 ): Promise<{ link: LinkMessage; configSequence: bigint }> {
-  const { project, id } = readNameInProject("link", name, "name");
-  const event = auditOf(context, name, deps.clock.now());
+  const { project, id } = readNameInProject("link", request.name, "name");
+  const event = linkEvent(deps, context, request.name, request);
   const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
     const row = found(await lockLink(tx, project, id));
     const link: Link = { ...linkOf(row), state };
-    const changed = { ...row, spec: specOf(link), updateTime: new Date(deps.clock.now()) };
-    return { result: await updateRow(tx, changed), changes: [linkChange(link, row.debugKeys)] };
+    return { result: await writeRevision(tx, row, link, event), changes: [linkChange(link, row.debugKeys)] };
   });
   return { link: linkMessageOf(result, undefined), configSequence: sequence };
 }

@@ -3,23 +3,22 @@ import {
   LinkSchema,
   type UpdateLinkRequest,
 } from "@conduit-link/proto/conduit/v1/link_service_pb";
-import { commitChanges, type Write } from "../../config-log/commit.ts";
+import { commitChanges } from "../../config-log/commit.ts";
 import type { Link } from "../../model/link.ts";
 import { linkName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
-import { type LinkRow, lockLink, updateLink as updateRow } from "../../store/links.ts";
+import type { LinkRow } from "../../store/links.ts";
 import { linkFromProto, linkToProto } from "../../wire/link.ts";
-import { type AuditedCall, auditOf } from "../audit-of.ts";
-import { principalOf } from "../call.ts";
+import type { AuditedCall } from "../audit-of.ts";
 import type { Deps } from "../deps.ts";
 import { requireEtag } from "../etag.ts";
 import { applyMask, OUTPUT_ONLY } from "../field-mask.ts";
 import { rehearse } from "../rehearse.ts";
 import { required } from "../required.ts";
-import { found, readNameInProject } from "../resource-path.ts";
-import { assertionKeySteps, spareAssertionKey } from "./assertion.ts";
-import { linkChange, linkMessageOf, linkOf, specOf } from "./convert.ts";
-import { requirePrivateAllowed, requireSound } from "./soundness.ts";
+import { readNameInProject } from "../resource-path.ts";
+import { spareAssertionKey } from "./assertion.ts";
+import { changeLink, linkEvent } from "./change.ts";
+import { linkMessageOf, linkOf } from "./convert.ts";
 
 /** State changes by DisableLink and EnableLink only. */
 const FIXED = [...OUTPUT_ONLY, "state", "conditions"];
@@ -31,24 +30,16 @@ export async function updateLink(
 ): Promise<{ link: LinkMessage; configSequence: bigint }> {
   const { project, id } = readNameInProject("link", request.link?.name ?? "", "link.name");
   const spare = await spareAssertionKey(request.link);
-  const change = async (tx: Tx): Promise<Write<LinkRow>> => {
-    const row = found(await lockLink(tx, project, id));
+  const next = (row: LinkRow): Link => {
     requireEtag(request.link?.etag ?? "", row);
-    const current = linkOf(row);
-    const next = changedLink(current, request);
-    requirePrivateAllowed(principalOf(context), next, current);
-    const steps = assertionKeySteps(deps, project, current, next, spare);
-    await steps.prepare(tx);
-    await requireSound(tx, project, next);
-    const changed = { ...row, spec: specOf(next), updateTime: new Date(deps.clock.now()) };
-    const result = await updateRow(tx, changed);
-    return { result, changes: [linkChange(next, row.debugKeys), ...(await steps.changes(tx))] };
+    return changedLink(linkOf(row), request);
   };
+  const event = linkEvent(deps, context, linkName(project, id), request);
+  const change = (tx: Tx) => changeLink(deps, tx, { project, id, next, spare }, context, event);
   if (request.validateOnly) {
     const { result } = await rehearse(deps.store, change);
     return { link: linkMessageOf(result, undefined), configSequence: 0n };
   }
-  const event = auditOf(context, linkName(project, id), deps.clock.now());
   const { result, sequence } = await commitChanges(deps.store, event, change);
   return { link: linkMessageOf(result, undefined), configSequence: sequence };
 }
