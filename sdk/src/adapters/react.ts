@@ -27,16 +27,13 @@ const ConduitContext = createContext<UseConduit | undefined>(undefined);
  * On a server, and for the first render in the browser, `state` is `empty`, so that both render the same.
  */
 export function ConduitProvider({ conduit, children }: ConduitProviderProps): ReactElement {
-  const subscribe = useMemo(() => subscribeTo(conduit), [conduit]);
+  const { subscribe, fetchWithAuth } = useMemo(() => watch(conduit), [conduit]);
   const state = useSyncExternalStore(
     subscribe,
     () => conduit.state,
     () => "empty" as const,
   );
-  const value = useMemo(
-    () => ({ fetchWithAuth: conduit.fetchWithAuth, state, signOut: conduit.signOut }),
-    [conduit, state],
-  );
+  const value = useMemo(() => ({ fetchWithAuth, state, signOut: conduit.signOut }), [fetchWithAuth, conduit, state]);
   return createElement(ConduitContext.Provider, { value }, children);
 }
 
@@ -50,11 +47,27 @@ export function useConduit(): UseConduit {
   return value;
 }
 
-function subscribeTo(conduit: Conduit): (onChange: () => void) => () => void {
-  return (onChange) => {
-    const stops = (["change", "refresh", "lost"] as const).map((type) => conduit.on(type, onChange));
-    return () => {
-      for (const stop of stops) stop();
-    };
+interface Watched {
+  readonly subscribe: (onChange: () => void) => () => void;
+  readonly fetchWithAuth: Conduit["fetchWithAuth"];
+}
+
+/** Tells of each change of state: by the client's events, and of a refresh that a call begins, which has no event, by looking after the call. */
+function watch(conduit: Conduit): Watched {
+  const listeners = new Set<() => void>();
+  return {
+    subscribe(onChange) {
+      const stops = (["change", "refresh", "lost"] as const).map((type) => conduit.on(type, onChange));
+      listeners.add(onChange);
+      return () => {
+        listeners.delete(onChange);
+        for (const stop of stops) stop();
+      };
+    },
+    fetchWithAuth(input, init) {
+      const answer = conduit.fetchWithAuth(input, init);
+      for (const listener of listeners) listener();
+      return answer;
+    },
   };
 }

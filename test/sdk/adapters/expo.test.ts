@@ -1,7 +1,10 @@
 // The SecureStore adapter over stand-ins for the two native modules.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { expoPlatform, secureStore } from "../../../sdk/src/adapters/expo.ts";
+import { createConduit, type GetToken, isConduitError } from "../../../sdk/src/index.ts";
+import { createSession } from "../../../sdk/src/session/index.ts";
 import { rejection } from "../fake-link.ts";
+import { fakeJwt } from "../fake-platform.ts";
 import { phone } from "./fake-phone.ts";
 
 beforeEach(() => {
@@ -48,6 +51,38 @@ describe("what is kept", () => {
     const swaps = await Promise.all(["a", "b", LONG].map((value) => store.swap(null, value)));
     expect([swaps, await store.read()]).toEqual([[true, false, false], "a"]);
     expect(await store.swap("other", "c")).toBe(false);
+  });
+});
+
+describe("with a session", () => {
+  const open = (source: GetToken) => {
+    const session = createSession({ store: secureStore({ key: "jwt_token" }), refresh: source });
+    return createConduit({ url: "https://proxy.example/link", getToken: session, platform: expoPlatform() });
+  };
+
+  test("the JWT that was there is used, and what replaces it is kept for the next start", async () => {
+    phone.entries.set("jwt_token", fakeJwt({ sub: "123" }));
+    let round = 0;
+    const source = () => ({ token: `t${++round}`, expiresIn: 900, refreshToken: "r".repeat(4000) });
+    const first = open(source);
+    expect([await first.tokens.getToken(), round]).toEqual([fakeJwt({ sub: "123" }), 0]);
+    expect(await first.tokens.refresh()).toBe("t1");
+    first.dispose();
+    const next = open(source);
+    expect([await next.tokens.getToken(), round]).toEqual(["t1", 1]);
+    await next.signOut();
+    expect([...phone.entries.values()].join()).not.toMatch(/t1|rrr/);
+    next.dispose();
+  });
+
+  test("a locked phone signs nobody out", async () => {
+    await secureStore().swap(null, fakeJwt({ sub: "123" }));
+    phone.isLocked = true;
+    const conduit = open(() => null);
+    expect(isConduitError(await rejection(conduit.tokens.getToken()), "refresh_failed")).toBe(true);
+    phone.isLocked = false;
+    expect(await conduit.tokens.getToken()).toBe(fakeJwt({ sub: "123" }));
+    conduit.dispose();
   });
 });
 
