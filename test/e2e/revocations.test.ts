@@ -1,4 +1,6 @@
 // Withdrawn tokens: refused at the proxy as soon as the change reaches it, also after its restart without a control plane.
+// And what a proxy apart asserts to the upstream, by a key that it has from the same stream.
+import { assertionKeys, verifyAssertion } from "@conduit-link/sdk/server";
 import { beforeAll, expect, test } from "vitest";
 import { startConduit } from "../support/conduit.ts";
 import { type HttpServer, startHttpServer } from "../support/http-server.ts";
@@ -87,7 +89,50 @@ test("a session that is ended: its refresh token and its access token are refuse
   expect((await refresh(next.refreshToken ?? "")).status).toBe(401);
 });
 
-test("a proxy that restarts while no control plane is there still refuses", async () => {
+test("a signing key that is revoked: what it signed is refused, and the next token is accepted at once", async () => {
+  const before = await mint("emil");
+  expect((await ask(before.accessToken)).status).toBe(200);
+  const { signingKeys } = await stack.control.call<{ signingKeys: { name: string; state: string }[] }>(
+    "conduit.v1.SigningKeyService",
+    "ListSigningKeys",
+    { parent: PROJECT },
+  );
+  const active = signingKeys.find(({ state }) => state === "SIGNING_KEY_STATE_ACTIVE");
+  await call("SigningKeyService", "RevokeSigningKey", { name: active?.name, force: true, reason: "leaked" });
+  const tookMs = await untilRefused(before.accessToken);
+  process.stdout.write(`signing key: refused ${tookMs.toFixed(1)} ms after the answer of RevokeSigningKey\n`);
+  expect((await ask((await mint("emil")).accessToken)).status).toBe(200);
+});
+
+/** What the upstream was told last, verified over the network by the issuer's key set. */
+async function lastAssertion() {
+  const { project } = await stack.control.call<{ project: { issuer: string } }>(
+    "conduit.v1.ProjectService",
+    "GetProject",
+    { name: PROJECT },
+  );
+  const keys = assertionKeys({ issuer: project.issuer });
+  const [assertion] = upstream.requests.at(-1)?.header("x-conduit-assertion") ?? [];
+  return verifyAssertion(assertion, { issuer: project.issuer, keys, audience: upstream.url, link: LINK });
+}
+
+test("the upstream of a link with identity_assertion can verify who calls", async () => {
+  const { accessToken } = await mint("frida");
+  await call("LinkService", "UpdateLink", { link: { name: LINK, identityAssertion: true } });
+  const asserted = await until("the proxy asserts", async () => {
+    await ask(accessToken);
+    return upstream.requests.at(-1)?.header("x-conduit-assertion").length === 1 ? lastAssertion() : undefined;
+  });
+  expect(asserted).toMatchObject({ sub: "frida", aud: upstream.url, link: LINK });
+  expect(asserted.exp - asserted.iat).toBe(60);
+  // It is for the upstream: the proxy takes it from nobody.
+  const [assertion = ""] = upstream.requests.at(-1)?.header("x-conduit-assertion") ?? [];
+  const seen = upstream.requests.length;
+  expect((await ask(assertion)).status).toBe(401);
+  expect(upstream.requests.length).toBe(seen);
+});
+
+test("a proxy that restarts while no control plane is there still refuses, and still asserts", async () => {
   const { accessToken, tokenId } = await mint("carl");
   await call("TokenService", "RevokeToken", { parent: PROJECT, tokenId });
   await untilRefused(accessToken);
@@ -101,4 +146,5 @@ test("a proxy that restarts while no control plane is there still refuses", asyn
   const refused = await ask(accessToken, again.ports.proxy);
   expect([refused.status, refused.headers.get("x-conduit-error")]).toEqual([401, "token_revoked"]);
   expect((await ask(fresh.accessToken, again.ports.proxy)).status).toBe(200);
+  expect(upstream.requests.at(-1)?.header("x-conduit-assertion")).toHaveLength(1);
 });
