@@ -1,16 +1,22 @@
 // Process: a whole control plane on PostgreSQL, as `conduit server` runs it, with a project, a link and a minter's key.
-// Argument: the database's URL. Asked "setup", it says what a caller needs.
+// Argument: the database's URL. Asked "setup", it says what a caller needs; asked for updates, it makes them.
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
 import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_pb";
+import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { createClient } from "@connectrpc/connect";
+import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { LOCAL_OPERATOR } from "../../server/src/control/control.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { startControlPlane } from "../../server/src/run/control-plane.ts";
-import { type ControlSetup, serveParent } from "./messages.ts";
+import { preparedSql } from "../../server/src/store/prepared-query.ts";
+import { type ControlSetup, serveParent, type UpdateAnswer, type UpdateOrder } from "./messages.ts";
+
+/** Clients of each workload. */
+const CLIENTS_MAX = 64;
 
 const [url = ""] = process.argv.slice(2);
 const plane = await startControlPlane({
@@ -41,9 +47,40 @@ const { apiKey } = await createClient(ApiKeyService, transport).createApiKey({
   parent,
   apiKey: { role: Role.MINTER, requestsPerMinute: 6_000_000 },
 });
-const setup: ControlSetup = { parent, link, apiKey: apiKey?.key ?? "" };
+const openSession = async (index: number): Promise<string> => {
+  const subject = `auth0|${index}`;
+  const minted = await createClient(TokenService, transport).mintToken({ parent, subject, links: [link], session: {} });
+  return minted.refreshToken;
+};
+const refreshTokens = await Promise.all(Array.from({ length: CLIENTS_MAX }, (_, index) => openSession(index)));
+const setup: ControlSetup = { parent, link, apiKey: apiKey?.key ?? "", refreshTokens };
 
-process.on("message", (message) => {
+await plane.store.transaction(async (tx) => {
+  await tx.execute(sql`create table bench_rows (id int primary key, value int not null)`);
+  await tx.execute(
+    sql`insert into bench_rows select id, 0 from generate_series(0, ${CLIENTS_MAX - 1}::int) as row(id)`,
+  );
+});
+const UPDATE_ROW = preparedSql(
+  sql`update bench_rows set value = value + 1 where id = ${sql.placeholder("id")}::text::int`,
+);
+
+/** Clients at once, each with a row of its own: the least that a change of something stored takes. */
+async function update({ updates, durationMs }: UpdateOrder): Promise<UpdateAnswer> {
+  const untilMs = performance.now() + durationMs;
+  let completed = 0;
+  const runOne = async (row: number): Promise<void> => {
+    while (performance.now() < untilMs) {
+      await plane.store.transaction((tx) => UPDATE_ROW.run(tx, { id: `${row}` }));
+      completed += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(updates, CLIENTS_MAX) }, (_, row) => runOne(row)));
+  return { completed };
+}
+
+process.on("message", (message: "setup" | "cpu" | UpdateOrder) => {
   if (message === "setup") process.send?.(setup);
+  else if (message !== "cpu") void update(message).then((answer) => process.send?.(answer));
 });
 serveParent(plane.grpcPort);

@@ -63,11 +63,28 @@ export interface GrpcWorkloadOrder {
   readonly authorization: string;
 }
 
+/** Tells the gRPC load generator refresh tokens, one per call in flight: each call sends the one its last answer gave. */
+export interface RefreshWorkloadOrder {
+  readonly workload: string;
+  readonly refreshTokens: readonly string[];
+}
+
+/** Asked of the benchmark's control plane: one-row UPDATE transactions over its own pool, so many at a time. */
+export interface UpdateOrder {
+  readonly updates: number;
+  readonly durationMs: number;
+}
+
+export interface UpdateAnswer {
+  readonly completed: number;
+}
+
 /** What a caller of the benchmark's control plane needs. */
 export interface ControlSetup {
   readonly parent: string;
   readonly link: string;
   readonly apiKey: string;
+  readonly refreshTokens: readonly string[];
 }
 
 /** Asked of the look-ups: measure once. */

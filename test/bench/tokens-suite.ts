@@ -3,16 +3,29 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { MintTokenRequestSchema } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { startPostgres } from "../support/postgres-server.ts";
 import { type BenchProcess, canPin, MEASURED_CORE, OTHER_CORE, startProcess } from "./bench-process.ts";
-import type { ControlSetup, GrpcWorkloadOrder } from "./messages.ts";
+import type {
+  ControlSetup,
+  GrpcWorkloadOrder,
+  LoadAnswer,
+  LoadOrder,
+  RefreshWorkloadOrder,
+  UpdateAnswer,
+  UpdateOrder,
+} from "./messages.ts";
+import { quartilesOf } from "./quartiles.ts";
 import type { Figure, Limit } from "./report.ts";
 import { type Candidate, measure, perRound, type RoundOptions, valuesOf } from "./rounds.ts";
 
 /** promises.md P6. */
 const VS_ECHO_LIMIT: Limit = { at: "most", value: 5 };
+const VS_UPDATE_LIMIT: Limit = { at: "most", value: 3 };
 /** Calls in flight. */
 const IN_FLIGHT = 16;
 
-/** CPU of the control plane per minted token (ES256, gRPC, PostgreSQL, audit on) beside a bare grpc-js echo. */
+/**
+ * CPU of the control plane per minted token (ES256, gRPC, PostgreSQL, audit on) beside a bare grpc-js echo, and the wall
+ * time of a refresh over gRPC beside a one-row UPDATE transaction over the same pool.
+ */
 export async function tokensSuite(options: RoundOptions): Promise<Figure[]> {
   const started: BenchProcess[] = [];
   const start = async (file: string, core: number, args: readonly string[] = []): Promise<BenchProcess> => {
@@ -27,7 +40,8 @@ export async function tokensSuite(options: RoundOptions): Promise<Figure[]> {
     const control = await start("control-server.ts", MEASURED_CORE, [await database.createDatabase()]);
     const echo = await start("grpc-echo.ts", MEASURED_CORE);
     const load = await start("grpc-load.ts", OTHER_CORE);
-    const mint = mintOrder(await control.ask<ControlSetup>("setup"));
+    const setup = await control.ask<ControlSetup>("setup");
+    const mint = mintOrder(setup);
     await load.ask(mint);
     await load.ask({ ...mint, workload: "echo", path: "/bench.Echo/Echo" } satisfies GrpcWorkloadOrder);
     const candidates: Candidate[] = [
@@ -42,11 +56,45 @@ export async function tokensSuite(options: RoundOptions): Promise<Figure[]> {
       { name: "P6.mint_cpu_us", quartiles: of("mint", "cpuMicrosPerRequest"), unit: "us", limit: "-" },
       { name: "P6.echo_cpu_us", quartiles: of("echo", "cpuMicrosPerRequest"), unit: "us", limit: "-" },
       { name: "P6.mints_per_s", quartiles: of("mint", "requestsPerSecond"), unit: "1/s", limit: "-" },
+      ...(await measureRefresh(load, control, setup, options)),
     ];
   } finally {
     for (const process of started) process.stop();
     await database.stop();
   }
+}
+
+async function measureRefresh(
+  load: BenchProcess,
+  control: BenchProcess,
+  { refreshTokens }: ControlSetup,
+  { rounds, sliceMs, warmUpMs }: RoundOptions,
+): Promise<Figure[]> {
+  await load.ask({ workload: "refresh", refreshTokens } satisfies RefreshWorkloadOrder);
+  const refresh = async (durationMs: number): Promise<number> => {
+    const mode = { kind: "closed", connections: IN_FLIGHT } as const;
+    const order: LoadOrder = { port: control.port, durationMs, mode, workload: "refresh" };
+    const { completed, failures } = await load.ask<LoadAnswer>(order);
+    if (Object.keys(failures).length > 0) throw new Error(`refresh: refused: ${JSON.stringify(failures)}`);
+    return (durationMs * 1_000 * IN_FLIGHT) / completed;
+  };
+  const update = async (durationMs: number): Promise<number> => {
+    const order: UpdateOrder = { updates: IN_FLIGHT, durationMs };
+    return (durationMs * 1_000 * IN_FLIGHT) / (await control.ask<UpdateAnswer>(order)).completed;
+  };
+  await refresh(warmUpMs);
+  await update(warmUpMs);
+  const times: Array<{ refreshMicros: number; updateMicros: number }> = [];
+  for (let round = 0; round < rounds; round += 1)
+    times.push({ refreshMicros: await refresh(sliceMs), updateMicros: await update(sliceMs) });
+  const vsUpdate = quartilesOf(times.map(({ refreshMicros, updateMicros }) => refreshMicros / updateMicros));
+  const refreshMicros = quartilesOf(times.map((one) => one.refreshMicros));
+  const updateMicros = quartilesOf(times.map((one) => one.updateMicros));
+  return [
+    { name: "P6.refresh", quartiles: vsUpdate, unit: "x", limit: VS_UPDATE_LIMIT },
+    { name: "P6.refresh_wall_us", quartiles: refreshMicros, unit: "us", limit: "-" },
+    { name: "P6.update_wall_us", quartiles: updateMicros, unit: "us", limit: "-" },
+  ];
 }
 
 function mintOrder({ parent, link, apiKey }: ControlSetup): GrpcWorkloadOrder {

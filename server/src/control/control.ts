@@ -47,9 +47,11 @@ import { inProcessTransport } from "./in-process.ts";
 import { createGate, createInterceptors, type Gate } from "./interceptors.ts";
 import { forgetGoneIssuers } from "./issuers/forget-gone.ts";
 import { issuerService } from "./issuers/service.ts";
+import { createIssuingFacts } from "./issuing-facts.ts";
 import { createJwksRoute } from "./jwks-route.ts";
 import { createKeyGuard } from "./key-guard.ts";
 import { createKeyUse } from "./key-use.ts";
+import { createKnownDataKeys } from "./known-data-keys.ts";
 import { linkTokenService } from "./link-tokens/service.ts";
 import { sweepLinkTokens } from "./link-tokens/sweep.ts";
 import { sweepDebugKeys } from "./links/debug-keys.ts";
@@ -171,6 +173,8 @@ function depsOf({ store, keyring, fleet, jwksSources, clock, random, log, public
     jwksSources,
     auditLedger: createAuditLedger(store),
     revocationLedger: createRevocationLedger(store),
+    readIssuingFacts: createIssuingFacts(store, clock),
+    knownDataKeys: createKnownDataKeys(),
     clock,
     random,
     log,

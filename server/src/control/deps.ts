@@ -6,6 +6,8 @@ import type { Keyring } from "../sealing/keyring.ts";
 import type { SealingKey } from "../sealing/sealing-key.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditLedger } from "./audit-ledger.ts";
+import type { ReadIssuingFacts } from "./issuing-facts.ts";
+import type { KnownDataKeys } from "./known-data-keys.ts";
 import type { PageTokens } from "./page-token.ts";
 import type { RevocationLedger } from "./revocation-ledger.ts";
 
@@ -22,6 +24,8 @@ export interface Deps {
   readonly jwksSources: JwksSources;
   readonly auditLedger: AuditLedger;
   readonly revocationLedger: RevocationLedger;
+  readonly readIssuingFacts: ReadIssuingFacts;
+  readonly knownDataKeys: KnownDataKeys;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -1,8 +1,6 @@
 import { BUILT_IN_ISSUER_ID } from "../model/project.ts";
 import { issuerName } from "../model/resource-name.ts";
 import { keyOfTarget, type RevocationTarget } from "../model/revocation.ts";
-import type { Reader } from "../store/database.ts";
-import { latestIssuedBefore } from "../store/revocations.ts";
 
 /** For whom and for what a token is issued. */
 interface Wanted {
@@ -10,20 +8,21 @@ interface Wanted {
   readonly links: readonly string[];
 }
 
+/** `keyOfTarget`, in hex, of everything that may say from when on such tokens must be dated. */
+export const datingKeys = (project: string, wanted: readonly Wanted[]): string[] =>
+  wanted
+    .flatMap((token) => targetsOf(project, token))
+    .map((target) => Buffer.from(keyOfTarget(target)).toString("hex"));
+
 /**
  * How new tokens are dated, in milliseconds: now, or a second after the latest "issued before" that would withdraw one of
  * them. A person who signs in again right after all their tokens were withdrawn must not get one that is refused;
  * verifiers allow an `iat` a minute ahead.
+ * @param keys `datingKeys` of the tokens
  */
-export async function issueTimeMs(
-  reader: Reader,
-  project: string,
-  wanted: readonly Wanted[],
-  nowMs: number,
-): Promise<number> {
-  const keys = wanted.flatMap((token) => targetsOf(project, token)).map(keyOfTarget);
-  const latest = await latestIssuedBefore(reader, keys, new Date(nowMs));
-  return latest === undefined ? nowMs : Math.max(nowMs, (Math.floor(latest.getTime() / 1000) + 1) * 1000);
+export function issueTimeMs(keys: readonly string[], issuedBefore: ReadonlyMap<string, Date>, nowMs: number): number {
+  const latestMs = Math.max(...keys.map((key) => issuedBefore.get(key)?.getTime() ?? Number.NEGATIVE_INFINITY));
+  return Math.max(nowMs, (Math.floor(latestMs / 1000) + 1) * 1000);
 }
 
 /** Everything with an "issued before" that may name the token. */

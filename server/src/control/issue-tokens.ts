@@ -6,18 +6,17 @@ import { idOf, projectName, projectOf } from "../model/resource-name.ts";
 import { COOKIE_MAX_BYTES } from "../model/token-lifetime.ts";
 import type { TokenSource } from "../model/token-source.ts";
 import { recordAudit } from "../store/audit.ts";
-import type { Reader, Tx } from "../store/database.ts";
-import { getLink, type LinkRow } from "../store/links.ts";
-import { getProject } from "../store/projects.ts";
+import type { Tx } from "../store/database.ts";
+import type { LinkRow } from "../store/links.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import { type AuditedCall, auditOf } from "./audit-of.ts";
 import { principalOf } from "./call.ts";
 import type { Deps } from "./deps.ts";
-import { issueTimeMs } from "./issue-time.ts";
+import { datingKeys, issueTimeMs } from "./issue-time.ts";
+import type { IssuingFacts } from "./issuing-facts.ts";
 import { found } from "./resource-path.ts";
 import { contentOf } from "./session-row.ts";
 import type { Signers } from "./signing-keys.ts";
-import { withTokenClaims } from "./token-claims.ts";
 import { type LifetimeRules, lifetimeMsOf } from "./token-lifetime.ts";
 
 /** Servers commonly take 8 KiB of header lines. */
@@ -35,10 +34,8 @@ export interface WantedToken {
   /** Space separated; "" = none. */
   readonly scope: string;
   readonly roles: readonly string[];
-  /** Checked before: none of `RESERVED_CLAIMS`. Those of the links' templates are added when it is issued. */
+  /** Checked before: none of `RESERVED_CLAIMS`. */
   readonly claims: Claims;
-  /** What the templates read; default: what is asked for. */
-  readonly templateSource?: Claims;
   /** `sid`; default: it belongs to none. */
   readonly session?: string;
   /** `act` (RFC 8693 4.1): who acts for the subject. */
@@ -75,17 +72,17 @@ export async function issueTokens(
   wanted: readonly WantedToken[],
   alongside?: (tx: Tx) => Promise<void>,
 ): Promise<IssuedToken[]> {
-  const { row, links, issuedAtMs } = await deps.store.read(async (reader) => ({
-    row: found(await getProject(reader, project)),
-    links: await readLinks(reader, project, wanted),
-    issuedAtMs: await issueTimeMs(reader, project, wanted, deps.clock.now()),
-  }));
+  const targetKeys = datingKeys(project, wanted);
+  const linkIds = wanted.flatMap((token) => token.links.map(idOf));
+  const facts = await deps.readIssuingFacts({ project, linkIds, targetKeys });
+  const row = found(facts.projects.get(project));
+  const links = requireLinks(facts, project, wanted);
+  const issuedAtMs = issueTimeMs(targetKeys, facts.issuedBefore, deps.clock.now());
   const { apiKey, tokenLifetimeMaxMs } = principalOf(call);
   const rules = { project: row, apiKeyMaxMs: tokenLifetimeMaxMs };
-  const key = await signers.activeKey(project);
+  const key = await signers.signerOf(facts.signingKeys.get(project));
   const shared = { issuer: row.issuer, clientId: idOf(apiKey), issuedAtMs, rules };
-  const said = wanted.map((token) => ({ ...token, ...withTokenClaims(token, links, "refuse") }));
-  const issued = await Promise.all(said.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
+  const issued = await Promise.all(wanted.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
   for (const [index, token] of wanted.entries()) requireSendable(issued[index]?.accessToken ?? "", token, links);
   const events = issued.map(({ tokenId }, index) => {
     const { subject = "", links: names = [] } = wanted[index] ?? {};
@@ -108,19 +105,16 @@ export async function signForSession(
   { tokenId, clientId }: { readonly tokenId: string; readonly clientId: string },
 ): Promise<IssuedToken> {
   const { id, project, subject, links, scope, accessLifetimeMs, accessLifetimeMaxMs } = session;
-  const { row, present, issuedAtMs } = await deps.store.read(async (reader) => ({
-    row: found(await getProject(reader, project)),
-    present: await presentLinks(reader, project, links),
-    issuedAtMs: await issueTimeMs(reader, project, [session], deps.clock.now()),
-  }));
+  const targetKeys = datingKeys(project, [session]);
+  const facts = await deps.readIssuingFacts({ project, linkIds: [], targetKeys });
+  const row = found(facts.projects.get(project));
+  const issuedAtMs = issueTimeMs(targetKeys, facts.issuedBefore, deps.clock.now());
   const rules = { project: row, apiKeyMaxMs: accessLifetimeMaxMs ?? undefined };
   // The project's cap may have been lowered since: a refresh is not refused for it.
   const lifetimeMs = accessLifetimeMs === null ? undefined : Math.min(accessLifetimeMs, row.accessTokenLifetimeMaxMs);
-  const key = await signers.activeKey(project);
+  const key = await signers.signerOf(facts.signingKeys.get(project));
   const context = { issuer: row.issuer, clientId, issuedAtMs, tokenId, rules };
-  const wanted = { subject, links, scope, session: id, lifetimeMs, ...contentOf(session) };
-  // A refresh is not refused for what has become of the links since.
-  return sign(key, context, { ...wanted, ...withTokenClaims(wanted, present, "first") });
+  return sign(key, context, { subject, links, scope, session: id, lifetimeMs, ...contentOf(session) });
 }
 
 interface SigningContext {
@@ -147,29 +141,21 @@ async function sign(key: SigningKey, context: SigningContext, wanted: WantedToke
  * The links that are wanted, by name. Throws `field_invalid` naming each that is not one of the project: a token for it
  * would be good for nothing.
  */
-async function readLinks(reader: Reader, project: string, wanted: readonly WantedToken[]): Promise<Links> {
-  const known = new Map<string, LinkRow | undefined>();
+function requireLinks(facts: IssuingFacts, project: string, wanted: readonly WantedToken[]): Links {
+  const known = new Map<string, LinkRow>();
   const violations: FieldViolation[] = [];
   for (const { links, field = "" } of wanted) {
     for (const [index, name] of links.entries()) {
-      if (!known.has(name))
-        known.set(name, projectOf(name) === project ? await getLink(reader, project, idOf(name)) : undefined);
-      if (known.get(name) === undefined)
-        violations.push({ field: `${field}links[${index}]`, description: "names no link of the project" });
+      const row = facts.links.get(idOf(name));
+      if (row !== undefined && row.project === project && projectOf(name) === project) known.set(name, row);
+      else violations.push({ field: `${field}links[${index}]`, description: "names no link of the project" });
     }
   }
   if (violations.length > 0) throw invalidFields(violations);
   return known;
 }
 
-/** Those that are still there, by name. */
-async function presentLinks(reader: Reader, project: string, names: readonly string[]): Promise<Links> {
-  const present = new Map<string, LinkRow | undefined>();
-  for (const name of names) present.set(name, await getLink(reader, project, idOf(name)));
-  return present;
-}
-
-type Links = ReadonlyMap<string, LinkRow | undefined>;
+type Links = ReadonlyMap<string, LinkRow>;
 
 const HEADER = "Authorization: Bearer ";
 

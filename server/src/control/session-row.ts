@@ -3,7 +3,6 @@ import { sessionName } from "../model/resource-name.ts";
 import type { Session } from "../model/session.ts";
 import type { SealedPlace } from "../sealing/envelope.ts";
 import { dataKeyIdOf } from "../sealing/keyring.ts";
-import { getDataKey } from "../store/data-keys.ts";
 import type { Reader } from "../store/database.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { Deps } from "./deps.ts";
@@ -31,10 +30,10 @@ export const refreshKeyPlace = (project: string, id: string): SealedPlace => ({
 /** The key of a session's refresh tokens. */
 export async function openRefreshKey(
   reader: Reader,
-  { keyring }: Deps,
+  { keyring, knownDataKeys }: Deps,
   { project, id, sealedRefreshKey }: SessionRow,
 ): Promise<Uint8Array> {
-  const dataKey = await getDataKey(reader, dataKeyIdOf(sealedRefreshKey));
+  const dataKey = await knownDataKeys.get(reader, dataKeyIdOf(sealedRefreshKey));
   if (dataKey === undefined) throw new TypeError("the data key of a session is gone");
   return keyring.open(dataKey, sealedRefreshKey, refreshKeyPlace(project, id));
 }

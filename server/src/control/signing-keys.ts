@@ -11,7 +11,7 @@ import type { SealedPlace } from "../sealing/envelope.ts";
 import { dataKeyIdOf } from "../sealing/keyring.ts";
 import { type DataKeyRow, getDataKey } from "../store/data-keys.ts";
 import type { Reader } from "../store/database.ts";
-import { activeSigningKey, listSigningKeys, type SigningKeyRow } from "../store/signing-keys.ts";
+import { listSigningKeys, type SigningKeyRow } from "../store/signing-keys.ts";
 import type { Deps } from "./deps.ts";
 
 /** Imported keys kept; beyond it the oldest is imported again when needed. */
@@ -77,18 +77,20 @@ const sorted = (jwk: PublicJwk): PublicJwk =>
 export const stateOf = ({ state, retireTime }: SigningKeyRow, nowMs: number): SigningKeyState =>
   stateAt({ state, retireTimeMs: retireTime?.getTime() ?? null }, nowMs);
 
-/** Finds the key a project signs with, opened and imported. */
+/** Opens and imports the keys that projects sign with. */
 export interface Signers {
-  /** @throws TypeError when the project has none: every project is made with one */
-  activeKey(project: string): Promise<SigningKey>;
+  /**
+   * @param row the key as it is now: which one signs is read each time, since it may have been revoked a moment ago
+   * @throws TypeError when the project has none: every project is made with one
+   */
+  signerOf(row: SigningKeyRow | undefined): Promise<SigningKey>;
 }
 
-/** Which key signs is asked each time, since it may have been revoked a moment ago; opening it is done once. */
-export function createSigners(deps: Deps): Signers {
+/** Opening a key is done once. */
+export function createSigners(deps: Pick<Deps, "store" | "keyring">): Signers {
   const imported = new Map<string, SigningKey>();
   return {
-    async activeKey(project) {
-      const row = await deps.store.read((reader) => activeSigningKey(reader, project));
+    async signerOf(row) {
       if (row === undefined) throw new TypeError("the project has no signing key");
       const known = imported.get(row.kid);
       if (known !== undefined) return known;

@@ -3,7 +3,7 @@ import { type AnyPgColumn, PgDialect, type PgTable, QueryBuilder } from "drizzle
 import type { Reader } from "./database.ts";
 
 /** Values by name of placeholder. Lists of text: as JSON, see `textsOf`. */
-export type QueryValues = Readonly<Record<string, string | number | Date | Uint8Array | null>>;
+export type QueryValues = Readonly<Record<string, string>>;
 
 /**
  * A hot statement: its SQL is written once, and PostgreSQL parses it once per connection. Building one anew costs more CPU
@@ -14,15 +14,21 @@ export interface PreparedQuery<Row> {
   run(reader: Reader, values: QueryValues): Promise<Row[]>;
 }
 
-/** Whole rows of a table. @param condition with `sql.placeholder(name)` for its values */
+/**
+ * Whole rows of a table.
+ * @param condition with `sql.placeholder(name)` for its values
+ * @param isLocking whether the rows stay locked until the transaction ends
+ */
 export function preparedSelect<Table extends PgTable>(
   table: Table,
   condition: SQL,
+  isLocking = false,
 ): PreparedQuery<Table["$inferSelect"]> {
-  const query = new QueryBuilder()
+  const rows = new QueryBuilder()
     .select()
     .from(table as PgTable)
     .where(condition);
+  const query = isLocking ? rows.for("update") : rows;
   const columns = Object.entries<AnyPgColumn>(getTableColumns(table));
   const rowOf = (values: readonly unknown[]): Table["$inferSelect"] =>
     Object.fromEntries(columns.map(([name, column], index) => [name, readValue(column, values[index])]));

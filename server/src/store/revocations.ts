@@ -1,5 +1,6 @@
-import { and, asc, desc, eq, gt, inArray, lte, max, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, lte, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
+import { preparedSql, textsOf } from "./prepared-query.ts";
 import { insertedRow } from "./row-change.ts";
 import { revocations } from "./schema-tokens.ts";
 
@@ -70,18 +71,22 @@ export function takeExpiredRevocations(
   return tx.delete(revocations).where(isOne).returning({ project: revocations.project, id: revocations.id });
 }
 
-/** The latest "issued before" among what withdraws these keys; undefined = none: a new token may be dated now. */
+const LATEST_ISSUED_BEFORE = preparedSql<{ targetKey: Uint8Array; issuedBefore: Date }>(
+  sql`select ${revocations.targetKey}, max(${revocations.issuedBefore}) from ${revocations}
+    where ${revocations.targetKey} = any(array(select decode(hex, 'hex') from unnest(${textsOf("keys")}) as given(hex)))
+      and ${revocations.expireTime} > ${sql.placeholder("now")}::timestamptz and ${revocations.issuedBefore} is not null
+    group by ${revocations.targetKey}`,
+  { targetKey: revocations.targetKey, issuedBefore: revocations.issuedBefore },
+);
+
+/** The latest "issued before" of what withdraws these keys, by key in hex: new tokens must be dated after it. */
 export async function latestIssuedBefore(
   reader: Reader,
-  targetKeys: readonly Uint8Array[],
+  targetKeys: readonly string[],
   now: Date,
-): Promise<Date | undefined> {
-  const counts = and(inArray(revocations.targetKey, [...targetKeys]), gt(revocations.expireTime, now));
-  const [row] = await reader
-    .select({ latest: max(revocations.issuedBefore) })
-    .from(revocations)
-    .where(counts);
-  return row?.latest ?? undefined;
+): Promise<ReadonlyMap<string, Date>> {
+  const rows = await LATEST_ISSUED_BEFORE.run(reader, { keys: JSON.stringify(targetKeys), now: now.toISOString() });
+  return new Map(rows.map(({ targetKey, issuedBefore }) => [Buffer.from(targetKey).toString("hex"), issuedBefore]));
 }
 
 /** Those that count now and withdraw one of these keys. */

@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, isNull, lt, ne, sql } from "drizzle-orm";
 import type { Reader, Tx } from "./database.ts";
+import { preparedSelect, preparedSql } from "./prepared-query.ts";
 import { sessions } from "./schema-tokens.ts";
 
 /**
@@ -21,9 +22,11 @@ export async function getSession(reader: Reader, project: string, id: string): P
   return row;
 }
 
+const LOCK = preparedSelect(sessions, sql`${sessions.id} = ${sql.placeholder("id")}`, true);
+
 /** Reads and locks it until the transaction ends: of calls that come at once, each sees what the one before has done. */
 export async function lockSession(tx: Tx, id: string): Promise<SessionRow | undefined> {
-  const [row] = await tx.select().from(sessions).where(eq(sessions.id, id)).for("update");
+  const [row] = await LOCK.run(tx, { id });
   return row;
 }
 
@@ -49,10 +52,14 @@ export function listSessions(
   return reader.select().from(sessions).where(page).orderBy(asc(sessions.id)).limit(limit);
 }
 
+const ROTATE = preparedSql(sql`
+  update ${sessions} set "counter" = "counter" + 1, "rotate_time" = ${sql.placeholder("now")}::timestamptz,
+    "attempt_id" = ${sql.placeholder("attemptId")}
+  where "id" = ${sql.placeholder("id")}`);
+
 /** The next refresh token is the current one. The caller holds the row's lock. */
 export async function rotateSession(tx: Tx, id: string, attemptId: string, now: Date): Promise<void> {
-  const next = { counter: sql`${sessions.counter} + 1`, rotateTime: now, attemptId };
-  await tx.update(sessions).set(next).where(eq(sessions.id, id));
+  await ROTATE.run(tx, { id, attemptId, now: now.toISOString() });
 }
 
 /** The current refresh token was answered again. */

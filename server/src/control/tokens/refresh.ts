@@ -89,9 +89,12 @@ async function refresh(
   // Before the refresh token is used up: the app can ask again for less.
   const scope = narrowScope(wordsOf(session.scope), wantedScope);
   if (scope === undefined) return { done: "too_wide" };
-  if (verdict === "rotate") await rotateSession(tx, session.id, attemptId, new Date(nowMs));
-  else await noteReplay(tx, session.id, new Date(nowMs));
-  await recordAudit(tx, event);
+  const note =
+    verdict === "rotate"
+      ? rotateSession(tx, session.id, attemptId, new Date(nowMs))
+      : noteReplay(tx, session.id, new Date(nowMs));
+  // Sent together: the connection does them in this order, in one round trip.
+  await Promise.all([note, recordAudit(tx, event)]);
   const next = verdict === "rotate" ? session.counter + 1 : session.counter;
   return { done: "refreshed", session, scope, refreshToken: writeRefreshToken(key, session.id, next) };
 }
