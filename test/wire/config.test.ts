@@ -126,6 +126,11 @@ const resources: ConfigResource[] = [
       expireTimeMs: 1_800_000_000_000,
     },
   },
+  {
+    ...{ kind: "assertion_key", name: "projects/demo/assertionKey", iss: "https://c.example/p/demo", kid: "k" },
+    ...{ algorithm: "Ed25519", sealedPrivateJwk: new Uint8Array([3]) },
+  },
+  { kind: "link", name: link.name, link: { ...link, identityAssertion: true } },
   { kind: "secret", name: "projects/demo/secrets/a", sealedValue: new Uint8Array([1, 2]) },
   {
     kind: "secret",
