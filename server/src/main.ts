@@ -125,13 +125,22 @@ function addServer(program: Command, output: Output): void {
     });
 }
 
+/** A flag given several times counts as one list. */
+const joined = (text: string, before: string | undefined): string =>
+  before === undefined ? text : `${before},${text}`;
+
 function addProxy(program: Command, output: Output): void {
   const proxy = tlsFlags(processFlags(program.command("proxy")))
     .description("a proxy; CONDUIT_JOIN_TOKEN at its first start")
     .option("--proxy-port <port>", "default: 8080")
-    .option("--control <list>", "host:port of the control plane's gRPC port, several by commas")
+    .option(
+      "--control <list>",
+      "host:port of the control plane's gRPC port, several by commas or by repeating it",
+      joined,
+    )
     .option("--control-ca <path>", "certificate authority of the control plane, PEM")
     .option("--insecure-control", "let the control channel be plain off loopback")
+    .option("--max-config-age <seconds>", "refuse everything when not known to be current for so long (default: serve)")
     .option("--trusted-proxies <list>", "addresses or networks whose X-Forwarded-For counts")
     .action(async (flags: RawFlags) => {
       const { runProxy } = await import("./run/proxy.ts");

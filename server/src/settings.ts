@@ -27,6 +27,7 @@ export interface RawFlags {
   readonly control?: string;
   readonly controlCa?: string;
   readonly insecureControl?: boolean;
+  readonly maxConfigAge?: string;
 }
 
 export interface TlsFiles {
@@ -73,6 +74,8 @@ export interface ProxySettings extends CommonSettings {
   readonly control: readonly HostPort[];
   readonly controlCaPath?: string;
   readonly insecureControl: boolean;
+  /** Refuse everything when the configuration is not known to be younger; absent = serve with what is known. */
+  readonly maxConfigAgeMs?: number;
   readonly joinToken?: SecretText;
   readonly credential?: SecretText;
 }
@@ -89,6 +92,13 @@ function port(flag: string, text: string | undefined, fallback: number): number 
   if (!/^\d{1,5}$/.test(text) || value > 65_535)
     throw wrongSetting(`--${flag}: give a port, 0-65535 (0 = any free one)`);
   return value;
+}
+
+/** Below 30 s one late sign of life of the control plane would stop everything. */
+function configAgeMs(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{2,8}$/.test(text) || seconds < 30) throw wrongSetting("--max-config-age: give whole seconds, at least 30");
+  return seconds * 1000;
 }
 
 function logFormat(text: string | undefined, fallback: "json" | "text"): "json" | "text" {
@@ -234,6 +244,7 @@ export function proxySettings(flags: RawFlags, environment: Environment): ProxyS
     behindTls: flags.behindTls === true,
     control: controlAddresses(flags),
     insecureControl: flags.insecureControl === true,
+    ...(flags.maxConfigAge !== undefined && { maxConfigAgeMs: configAgeMs(flags.maxConfigAge) }),
     ...(tls !== undefined && { tls }),
     ...(flags.controlCa !== undefined && { controlCaPath: flags.controlCa }),
     ...(joinToken !== undefined && { joinToken }),

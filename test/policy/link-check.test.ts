@@ -123,6 +123,8 @@ describe("links", () => {
     ]),
     ["link.cors.credentials", { cors: { origins: [], headers: [], credentials: true } }],
     ["link.allowed_redirect_origins[0]", { allowedRedirectOrigins: ["https://a.example/x"] }],
+    ["link.max_config_age", { maxConfigAgeMs: 29_000 }],
+    ["link.max_config_age", { maxConfigAgeMs: 60_500 }],
   ])("%s is named: %j", (field, change, issuers) => {
     expect(fieldsOf(change, issuers)).toEqual([field]);
   });

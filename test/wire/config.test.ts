@@ -69,6 +69,7 @@ const link: Link = {
   allowedRedirectOrigins: ["https://b.example"],
   scanResponseBodies: true,
   allowWebsocket: true,
+  maxConfigAgeMs: 90_000,
 };
 const hs256: Issuer = {
   name: "projects/demo/issuers/x",

@@ -45,6 +45,8 @@ export interface Link {
   readonly identityAssertion?: boolean;
   /** Template of claims (`policy/claim-template.ts`) for tokens of this project's own issuer; absent = none. */
   readonly tokenClaims?: Claims;
+  /** Requests are refused when the proxy's configuration is not known to be younger; absent = they never are for that. */
+  readonly maxConfigAgeMs?: number;
 }
 
 /** Whether a credential must be sent: OPTIONAL = absent is fine, a wrong one is refused; OFF = not looked at. */

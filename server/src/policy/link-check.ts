@@ -36,10 +36,19 @@ const CHECKS: readonly Check[] = [
   ambiguityViolations,
   sentHeaderViolations,
   limitViolations,
+  ({ maxConfigAgeMs }) => [violation("max_config_age", configAgeProblem(maxConfigAgeMs))],
   corsViolations,
   ({ allowedRedirectOrigins }) =>
     allowedRedirectOrigins.map((origin, at) => violation(`allowed_redirect_origins[${at}]`, originProblem(origin))),
 ];
+
+/** Proxies hear that they are current every 10 s: with less, one late sign of life would refuse everyone. */
+const CONFIG_AGE_MIN_MS = 30_000;
+
+const configAgeProblem = (ageMs: number | undefined): string | undefined =>
+  ageMs === undefined || (ageMs >= CONFIG_AGE_MIN_MS && ageMs % 1000 === 0)
+    ? undefined
+    : "must be whole seconds, at least 30";
 
 /** A violation of `link.<field>`; undefined when there is no problem. */
 function violation(field: string, problem: string | undefined): FieldViolation | undefined {

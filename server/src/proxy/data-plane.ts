@@ -19,6 +19,7 @@ import { createProxyMetrics } from "./metrics.ts";
 import { createPipeline } from "./pipeline.ts";
 import { recordHeadless } from "./record.ts";
 import { headlessRefusal } from "./refusal-answer.ts";
+import type { ServedConfig } from "./served-link.ts";
 import { createUpstreamPools } from "./upstream/pools.ts";
 import { UsageCounter } from "./usage/usage-counter.ts";
 import { UsageReporter } from "./usage/usage-reporter.ts";
@@ -45,8 +46,8 @@ export interface DataPlane {
   start(): Promise<void>;
   /** Resolves when there is a configuration; before, every request is refused with 503 `not_ready`. */
   whenReady(): Promise<void>;
-  /** Whether there is one. */
-  isReady(): boolean;
+  /** Why nothing is served, in words; undefined = requests are. */
+  notReady(): string | undefined;
   status(): ConfigStatus;
   /** When draining begins: ends event streams and WebSockets, which would never end by themselves. */
   drain(): void;
@@ -96,7 +97,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       sweep = setInterval(() => pools.sweep(), SWEEP_MS);
     },
     whenReady: () => configPlane.whenReady(),
-    isReady: () => configPlane.config.isReady,
+    notReady: () => notReady(configPlane.config),
     status: () => configPlane.status(),
     drain() {
       live.finishAll("draining");
@@ -110,4 +111,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       await pools.destroy();
     },
   };
+}
+
+function notReady(config: ServedConfig): string | undefined {
+  if (!config.isReady) return "no configuration yet";
+  return config.ageMs() > config.maxAgeMs ? "the configuration is older than --max-config-age" : undefined;
 }

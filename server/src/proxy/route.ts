@@ -16,19 +16,27 @@ const RESERVED = "/.conduit";
 
 /**
  * Stage 2, route: the first path segment is the link's id; the rest is judged and forwarded byte for byte (S13).
- * Refuses with `not_ready`, `link_unknown`, `link_disabled`, `body_too_large`, `not_supported`.
+ * Refuses with `not_ready`, `config_stale`, `link_unknown`, `link_disabled`, `body_too_large`, `not_supported`.
  */
 export function route(accepted: Accepted, config: ServedConfig): WithLink | RouteRefusal | Refusal {
   if (!config.isReady) return new Refusal("not_ready", { detail: "The proxy has no configuration yet" });
+  if (isOlder(config, config.maxAgeMs)) return new Refusal("config_stale");
   const { path } = accepted.target;
   const end = path.indexOf("/", 1);
   const served = config.link(end < 0 ? path.slice(1) : path.slice(1, end));
   if (served === undefined) return new Refusal("link_unknown");
   const rest = end < 0 ? "/" : path.slice(end);
-  const refusal = refusalOf(accepted, served.judged.link, rest);
+  const refusal = refusalOf(accepted, served.judged.link, rest) ?? staleOf(served.judged.link, config);
   if (refusal !== undefined) return { refusal, served };
   return { accepted, served, link: served.judged, request: judgedRequest(accepted, rest) };
 }
+
+/** What was withdrawn meanwhile would still be let in: such a link closes instead. */
+const staleOf = ({ maxConfigAgeMs }: Link, config: ServedConfig): Refusal | undefined =>
+  maxConfigAgeMs !== undefined && isOlder(config, maxConfigAgeMs) ? new Refusal("config_stale") : undefined;
+
+const isOlder = (config: ServedConfig, maxAgeMs: number): boolean =>
+  maxAgeMs !== Number.POSITIVE_INFINITY && config.ageMs() > maxAgeMs;
 
 function refusalOf({ bodyLength, handshake }: Accepted, link: Link, path: string): Refusal | undefined {
   if (path === RESERVED || path.startsWith(`${RESERVED}/`)) {

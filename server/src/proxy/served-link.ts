@@ -40,6 +40,10 @@ export interface ServedConfig {
   /** This installation's name in `Via`: `conduit-<8 hex of its id>`. */
   readonly pseudonym: string;
   readonly revocations: RevocationIndex;
+  /** Since it was known to be the current one; Infinity = never. */
+  ageMs(): number;
+  /** When it is older, nothing is served. Default: Infinity. */
+  readonly maxAgeMs: number;
   /** By the id in the URL. */
   link(id: string): ServedLink | undefined;
 }

@@ -22,6 +22,8 @@ export interface DataPlaneSettings {
   readonly isBehindTls?: boolean;
   readonly credential: SecretText;
   readonly controls: readonly ControlAddress[];
+  /** `--max-config-age`; undefined = serve with what is known. */
+  readonly maxConfigAgeMs?: number | undefined;
   readonly log: Log;
   /** Gets the data plane's metrics. */
   readonly registry: Registry;
@@ -39,10 +41,10 @@ export interface RunningDataPlane {
 export async function startDataPlane(settings: DataPlaneSettings): Promise<RunningDataPlane> {
   const effects = { clock: systemClock, random: systemRandom, log: settings.log };
   const dial = createDialer(createResolver({ clock: systemClock }));
-  const { dataDir, trustedProxies, isBehindTls = false, credential, controls, registry } = settings;
+  const { dataDir, trustedProxies, isBehindTls = false, credential, controls, registry, maxConfigAgeMs } = settings;
   const plane = createDataPlane({
     ...{ ...effects, dial, fetchJson: createFetchJson(dial), proxyVersion: VERSION },
-    ...{ dataDir, trustedProxies, isBehindTls, credential, controls, registry },
+    ...{ dataDir, trustedProxies, isBehindTls, credential, controls, registry, maxConfigAgeMs },
   });
   const { handlers, serverOptions, maxHeadersCount } = plane;
   const { host, port, tls } = settings;

@@ -36,10 +36,11 @@ export async function runProxy(settings: ProxySettings, output: Output): Promise
     ...{ host, dataDir, trustedProxies, credential, controls, log, registry },
     port: settings.proxyPort,
     isBehindTls: settings.behindTls,
+    maxConfigAgeMs: settings.maxConfigAgeMs,
     tls: readTls(settings.tls),
   });
   let isStopping = false;
-  const notReady = () => (isStopping ? "stopping" : running.plane.isReady() ? undefined : "no configuration yet");
+  const notReady = () => (isStopping ? "stopping" : running.plane.notReady());
   const admin = await listenAdmin({ port: settings.adminPort, registry, notReady }).catch(async (error: unknown) => {
     await running.stop();
     throw error;

@@ -88,6 +88,7 @@ export function linkFromProto(message: LinkMessage): Link {
     allowWebsocket: message.allowWebsocket,
     ...(message.identityAssertion && { identityAssertion: true }),
     ...(Object.keys(message.tokenClaims ?? {}).length > 0 && { tokenClaims: message.tokenClaims ?? {} }),
+    ...(message.maxConfigAge !== undefined && { maxConfigAgeMs: msFromDuration(message.maxConfigAge) ?? 0 }),
   };
 }
 
@@ -102,7 +103,7 @@ export function withNewLinkDefaults(link: Link): Link {
 
 /** @param meta absent in the config stream, where only what the proxies need travels */
 export function linkToProto(link: Link, meta?: ResourceMeta, conditions: readonly Condition[] = []): LinkMessage {
-  return create(LinkSchema, {
+  const message = create(LinkSchema, {
     ...metaToProto(meta),
     name: link.name,
     displayName: link.displayName,
@@ -137,6 +138,8 @@ export function linkToProto(link: Link, meta?: ResourceMeta, conditions: readonl
     identityAssertion: link.identityAssertion ?? false,
     ...(link.tokenClaims !== undefined && { tokenClaims: link.tokenClaims as JsonObject }),
   });
+  message.maxConfigAge = durationFromMs(link.maxConfigAgeMs);
+  return message;
 }
 
 const claimHeaderFromProto = (message: ClaimHeaderMessage): ClaimHeader => ({

@@ -204,3 +204,112 @@ describe("a snapshot", () => {
     expect(it.cursor).toMatchObject({ epoch: "epoch-2", sequence: 1n, digest: restored.digest });
   });
 });
+
+describe("what a snapshot may take away", () => {
+  const many = (count: number): ConfigResource[] =>
+    Array.from({ length: count }, (_, at) => sealedSecret(`s${at}`, `value ${at}`));
+  const smaller = (counted: bigint | undefined) => {
+    const log = new FakeLog("epoch-2");
+    log.commit(...demoResources(BASE));
+    return log.snapshot().map((bytes) => {
+      const frame = fromBinary(WatchConfigResponseSchema, bytes);
+      if (frame.event.case === "snapshot") {
+        if (counted === undefined) delete frame.event.value.countedResources;
+        else frame.event.value.countedResources = counted;
+      }
+      return frame;
+    });
+  };
+
+  test.each([
+    ["refused while the database's own count is not said", undefined, "resync"],
+    ["refused when the database counts more", 40n, "resync"],
+    ["taken when the database counts as much", 5n, "applied"],
+  ] as const)("most of it: %s", (_what, counted, result) => {
+    const log = new FakeLog();
+    log.commit(...demoResources(BASE), ...many(40));
+    const { links, receive, greet, receiver: it } = receiver();
+    greet(log);
+    receive(new FakeLog("epoch-2").hello(true));
+    const last = smaller(counted)
+      .map((frame) => it.receive(frame) as Applied)
+      .at(-1);
+    expect(last?.result).toBe(result);
+    expect(links.link(LINK_ID)).toBeDefined();
+    expect(it.cursor?.epoch).toBe(result === "applied" ? "epoch-2" : "epoch-1");
+  });
+
+  test("another installation's is not even looked at", () => {
+    const log = new FakeLog();
+    log.commit(...demoResources(BASE));
+    const { links, receive, greet, receiver: it } = receiver();
+    greet(log);
+    const hello = fromBinary(WatchConfigResponseSchema, new FakeLog("epoch-9").hello(true));
+    if (hello.event.case === "hello") hello.event.value.installationId = "another";
+    expect(it.receive(hello)).toMatchObject({ result: "resync", kind: "other_installation" });
+    expect(receive(new FakeLog("epoch-9").snapshot()[0]!).result).toBe("resync");
+    expect(links.link(LINK_ID)).toBeDefined();
+  });
+
+  test("one whose digest is wrong changes nothing", () => {
+    const log = new FakeLog();
+    log.commit(...demoResources(BASE));
+    const { links, receive, greet, receiver: it } = receiver();
+    greet(log);
+    receive(log.hello(true));
+    const frames = log.snapshot().map((bytes) => fromBinary(WatchConfigResponseSchema, bytes));
+    const [first] = frames;
+    if (first?.event.case === "snapshot") first.event.value.resources[0]!.version += 1n;
+    expect(frames.map((frame) => it.receive(frame) as Applied).at(-1)).toMatchObject({
+      result: "resync",
+      kind: "digest",
+    });
+    expect(links.rejected()).toEqual([]);
+    expect(it.cursor).toMatchObject({ sequence: 1n, digest: log.digest });
+  });
+});
+
+test("a change of very many links is prepared aside: until it is whole, every link is what it was", async () => {
+  const log = new FakeLog();
+  const links = Array.from({ length: 300 }, (_, at): ConfigResource => {
+    const name = `projects/demo/links/many-${at}`;
+    return { kind: "link", name, link: { ...linkOf(BASE), name } };
+  });
+  log.commit(...demoResources(BASE), ...links);
+  const sources = new JwksSources({
+    fetchJson: () => Promise.reject(new Error("no")),
+    clock: systemClock,
+    log: pino(),
+  });
+  const compiled = new CompiledLinks(sources);
+  // Every look at the clock is a slice's end.
+  let ms = 0;
+  const it = new ConfigReceiver(compiled, { now: () => 0, monotonic: () => (ms += 100) });
+  for (const frame of [log.hello(true), ...log.snapshot()])
+    await it.receive(fromBinary(WatchConfigResponseSchema, frame));
+  const values = () => {
+    const seen = new Set<string>();
+    for (const { name } of links) {
+      const lines: string[] = [];
+      compiled.link(name.slice(name.lastIndexOf("/") + 1))?.attach.credential.addHeaders(lines);
+      seen.add(lines[1] ?? "");
+    }
+    return [...seen];
+  };
+  expect(values()).toHaveLength(1);
+  const applying = it.receive(fromBinary(WatchConfigResponseSchema, log.commit(sealedSecret("key", "the-new-key"))));
+  expect(applying).toBeInstanceOf(Promise);
+  const during: string[][] = [];
+  let isDone = false;
+  void (applying as Promise<Applied>).then(() => {
+    isDone = true;
+  });
+  while (!isDone) {
+    during.push(values());
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(during.length).toBeGreaterThan(10);
+  expect(new Set(during.flat()).size).toBeLessThanOrEqual(2);
+  expect(during.every((seen) => seen.length === 1)).toBe(true);
+  expect(values()).toEqual(["the-new-key"]);
+});

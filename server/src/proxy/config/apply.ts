@@ -55,11 +55,11 @@ export class ConfigReceiver {
   #intake: SnapshotIntake | undefined;
   #unknownKinds = 0;
 
-  constructor(links: CompiledLinks, clock: Clock) {
+  constructor(links: CompiledLinks, clock: Clock, currency = new Currency(clock)) {
     this.#links = links;
     this.#clock = clock;
     this.#held = new HeldState(links.revocations);
-    this.currency = new Currency(clock);
+    this.currency = currency;
   }
 
   get cursor(): ConfigCursor | undefined {

@@ -14,6 +14,11 @@ export interface OpenedChange extends ResourceVersion {
   readonly resource: OpenedResource | undefined;
 }
 
+/** How old the configuration is, and may be. */
+export type ConfigAge = Pick<ServedConfig, "ageMs" | "maxAgeMs">;
+
+const CURRENT: ConfigAge = { ageMs: () => 0, maxAgeMs: Number.POSITIVE_INFINITY };
+
 /** A change of more links than these is prepared aside, so that requests are answered meanwhile. */
 const AT_ONCE_MAX = 100;
 
@@ -29,8 +34,15 @@ export class CompiledLinks implements ServedConfig {
   #revocations: RevocationIndex;
   #isReady = false;
   #pseudonym = "";
+  readonly #age: ConfigAge;
 
-  constructor(jwksSources: JwksSources, revocations: RevocationIndex = new RevocationIndex()) {
+  /** @param age default: always current */
+  constructor(
+    jwksSources: JwksSources,
+    revocations: RevocationIndex = new RevocationIndex(),
+    age: ConfigAge = CURRENT,
+  ) {
+    this.#age = age;
     this.#table = new LinkTable(jwksSources);
     this.#revocations = revocations;
   }
@@ -45,6 +57,14 @@ export class CompiledLinks implements ServedConfig {
 
   get revocations(): RevocationIndex {
     return this.#revocations;
+  }
+
+  get maxAgeMs(): number {
+    return this.#age.maxAgeMs;
+  }
+
+  ageMs(): number {
+    return this.#age.ageMs();
   }
 
   /** Number of links served. */

@@ -15,6 +15,7 @@ import { ConfigReceiver } from "./apply.ts";
 import { CompiledLinks } from "./compiled-links.ts";
 import type { ConfigMeter } from "./config-meter.ts";
 import { type ControlAddress, type ControlClient, createControlClient } from "./control-client.ts";
+import { Currency } from "./currency.ts";
 import { DiskSnapshot, type Written } from "./disk-snapshot.ts";
 import { inSlices, type Steps } from "./slices.ts";
 import { HeldState } from "./state.ts";
@@ -31,6 +32,8 @@ export interface ConfigPlaneOptions {
   readonly controls: readonly ControlAddress[];
   readonly proxyVersion: string;
   readonly meter: ConfigMeter;
+  /** Refuse everything when the configuration is not known to be younger. Default: serve with what is known. */
+  readonly maxConfigAgeMs?: number | undefined;
   /** Holds the sealed snapshot; undefined = nothing is kept on disk. */
   readonly dataDir?: string;
 }
@@ -81,9 +84,11 @@ export class ConfigPlane {
     const { clock, random, log, fetchJson, credential, controls, proxyVersion, dataDir, meter } = options;
     this.#options = options;
     this.#jwksSources = new JwksSources({ fetchJson, clock, log });
-    this.#links = new CompiledLinks(this.#jwksSources, new RevocationIndex(random.bytes(16)));
+    const currency = new Currency(clock);
+    const age = { ageMs: () => currency.ageMs(), maxAgeMs: options.maxConfigAgeMs ?? Number.POSITIVE_INFINITY };
+    this.#links = new CompiledLinks(this.#jwksSources, new RevocationIndex(random.bytes(16)), age);
     this.config = this.#links;
-    const receiver = new ConfigReceiver(this.#links, clock);
+    const receiver = new ConfigReceiver(this.#links, clock, currency);
     this.#receiver = receiver;
     this.#clients = controls.map((control) => createControlClient(control, credential, clock));
     this.#reporter = new StatusReporter(proxyVersion, log, () => ({
