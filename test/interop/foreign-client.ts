@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { DevFile } from "../support/conduit-process.ts";
+import { startHttpServer } from "../support/http-server.ts";
 import { until } from "../support/until.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -117,26 +118,72 @@ async function expectTokens(dev: DevFile, { kept, revoked, ended }: Report): Pro
   expect(plain(ended.refused.Code)).toBe("UNAUTHENTICATED");
 }
 
-/** A minted token verifies by the issuer's metadata and key set alone; another audience, and a changed token, do not. */
-export async function expectVerified(dev: DevFile, client: ForeignClient): Promise<void> {
-  const metadata = await fetch(`${dev.built_in_iss}/.well-known/openid-configuration`);
-  const { issuer: Issuer, jwks_uri: Jwks } = (await metadata.json()) as { issuer: string; jwks_uri: string };
-  const minted = await fetch(`${dev.control_url}/conduit.v1.TokenService/MintToken`, {
+const post = async (dev: DevFile, method: string, message: object): Promise<Record<string, unknown>> => {
+  const answer = await fetch(`${dev.control_url}/conduit.v1.${method}`, {
     method: "POST",
     headers: { authorization: `Bearer ${dev.api_key}`, "content-type": "application/json" },
-    body: JSON.stringify({ parent: dev.project, subject: "f-jose", links: [dev.link], roles: ["reader"] }),
+    body: JSON.stringify(message),
   });
-  const { accessToken: Token } = (await minted.json()) as { accessToken: string };
-  expect(await client("verify", { Jwks, Issuer, Token, Audience: dev.link })).toMatchObject({
+  if (!answer.ok) throw new Error(`${method}: ${await answer.text()}`);
+  return (await answer.json()) as Record<string, unknown>;
+};
+
+/** Where a client finds the issuer's keys: by its metadata alone. */
+async function issuerOf(dev: DevFile): Promise<{ Issuer: string; Jwks: string }> {
+  const metadata = await fetch(`${dev.built_in_iss}/.well-known/openid-configuration`);
+  const { issuer, jwks_uri } = (await metadata.json()) as { issuer: string; jwks_uri: string };
+  return { Issuer: issuer, Jwks: jwks_uri };
+}
+
+/** The same token with another subject, and the signature it had. */
+function withSubject(token: string, sub: string): string {
+  const [head, body = "", mac] = token.split(".");
+  const claims = JSON.parse(Buffer.from(body, "base64url").toString()) as object;
+  return `${head}.${Buffer.from(JSON.stringify({ ...claims, sub })).toString("base64url")}.${mac}`;
+}
+
+const REFUSED = { error: expect.any(String) };
+
+/** A minted token verifies by the issuer's metadata and key set alone; another audience, and a changed token, do not. */
+export async function expectVerified(dev: DevFile, client: ForeignClient): Promise<void> {
+  const at = await issuerOf(dev);
+  const request = { parent: dev.project, subject: "f-jose", links: [dev.link], roles: ["reader"] };
+  const Token = String((await post(dev, "TokenService/MintToken", request)).accessToken);
+  expect(await client("verify", { ...at, Token, Audience: dev.link })).toMatchObject({
     header: { typ: "at+jwt", alg: "ES256" },
     claims: { iss: dev.built_in_iss, sub: "f-jose", roles: ["reader"] },
   });
-  const error = { error: expect.any(String) };
-  expect(await client("verify", { Jwks, Issuer, Token, Audience: "projects/demo/links/other" })).toEqual(error);
-  const [head, body = "", mac] = Token.split(".");
-  const claims = JSON.parse(Buffer.from(body, "base64url").toString()) as object;
-  const changed = Buffer.from(JSON.stringify({ ...claims, sub: "root" })).toString("base64url");
-  expect(await client("verify", { Jwks, Issuer, Token: `${head}.${changed}.${mac}`, Audience: dev.link })).toEqual(
-    error,
-  );
+  expect(await client("verify", { ...at, Token, Audience: `${dev.project}/links/other` })).toEqual(REFUSED);
+  expect(await client("verify", { ...at, Token: withSubject(Token, "root"), Audience: dev.link })).toEqual(REFUSED);
+}
+
+/** The upstream of a link that asks for assertions verifies who calls, by the same key set; a JWT is no assertion for others. */
+export async function expectAssertion(dev: DevFile, client: ForeignClient): Promise<void> {
+  await using upstream = await startHttpServer(() => ({ body: { ok: true } }));
+  const at = await issuerOf(dev);
+  const { link } = (await post(dev, "LinkService/CreateLink", {
+    parent: dev.project,
+    linkId: "asserted-api",
+    link: {
+      upstream: { baseUrl: `${upstream.url}/v1`, allowPrivate: true },
+      issuers: [`${dev.project}/issuers/built-in`],
+      linkTokenMode: "LINK_TOKEN_MODE_OFF",
+      rules: [{ path: "/**" }],
+      identityAssertion: true,
+    },
+  })) as { link: { name: string } };
+  const request = { parent: dev.project, subject: "f-asserted", links: [link.name] };
+  const { accessToken } = await post(dev, "TokenService/MintToken", request);
+  const headers = { authorization: `Bearer ${accessToken}` };
+  const asked = await until("an assertion reaches the upstream", async () => {
+    const answer = await fetch(`${dev.proxy_url}/asserted-api/x`, { headers });
+    return answer.status === 200 ? upstream.requests.at(-1) : undefined;
+  });
+  const [Token = ""] = asked.header("x-conduit-assertion");
+  expect(await client("verify", { ...at, Token, Audience: upstream.url })).toMatchObject({
+    header: { typ: "conduit-assertion+jwt", alg: "ES256" },
+    claims: { iss: dev.built_in_iss, sub: "f-asserted" },
+  });
+  expect(await client("verify", { ...at, Token, Audience: "https://elsewhere.example" })).toEqual(REFUSED);
+  expect(await client("verify", { ...at, Token: withSubject(Token, "root"), Audience: upstream.url })).toEqual(REFUSED);
 }

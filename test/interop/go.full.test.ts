@@ -9,6 +9,7 @@ import { isInstalled } from "../support/installed.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 import {
   CLIENTS,
+  expectAssertion,
   expectCalls,
   expectVerified,
   type ForeignClient,
@@ -121,4 +122,9 @@ withGo("grpc_health_probe finds the server and each service serving", ({ skip })
   expect(probe()).toContain("status: SERVING");
   expect(probe("-service=conduit.v1.TokenService")).toContain("status: SERVING");
   expect(() => probe("-service=conduit.v1.NoService")).toThrow();
+});
+
+withGo("golang-jwt verifies at the upstream the assertion of who calls", async ({ skip }) => {
+  if (bin === undefined) return skip(NOT_BUILT);
+  await expectAssertion(dev, client);
 });

@@ -7,6 +7,7 @@ import { isInstalled } from "../support/installed.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 import {
   CLIENTS,
+  expectAssertion,
   expectCalls,
   expectVerified,
   type ForeignClient,
@@ -66,4 +67,9 @@ withPython("a generated Python client mints, refreshes, revokes, pages, and read
 withPython("PyJWT verifies our tokens by the key set, and nothing else", async ({ skip }) => {
   if (folder === undefined) return skip("grpcio could not be installed");
   await expectVerified(dev, client);
+});
+
+withPython("PyJWT verifies at the upstream the assertion of who calls", async ({ skip }) => {
+  if (folder === undefined) return skip("grpcio could not be installed");
+  await expectAssertion(dev, client);
 });
