@@ -18,6 +18,8 @@ export function within<T>(
 ): Promise<T | undefined> {
   let leave: (() => void) | undefined;
   return new Promise<T | undefined>((resolve, reject) => {
+    // First of all, or nobody would hear of its failure.
+    promise.then(resolve, reject);
     const onAbort = () => reject(signal && abortReason(signal));
     if (signal?.aborted) return onAbort();
     const cancelTimer = platform.setTimer(Math.max(timeoutMs, 0), () => resolve(undefined), true);
@@ -26,6 +28,5 @@ export function within<T>(
       cancelTimer();
       signal?.removeEventListener("abort", onAbort);
     };
-    promise.then(resolve, reject);
   }).finally(() => leave?.());
 }

@@ -17,7 +17,8 @@ export function documentLocks(): Locks | undefined {
 /**
  * Runs `work` alone among the tabs that ask for the same lock. Waits at most `timeoutMs`: a holder that was frozen in the middle must not
  * stop every other tab. Then, as where there are no locks, `work` runs all the same. It must be safe without: the lock spares requests, the
- * store's compare-and-swap and the server's repeated answer to one `attemptId` keep the rotation one.
+ * store's compare-and-swap and the server's repeated answer to one `attemptId` keep the rotation one. What remains without the lock: a
+ * duplicate request that the network holds back until the next rotation is done, too, looks like theft to the server.
  */
 export async function exclusively<T>(
   { locks, platform, name, timeoutMs }: LockOptions,

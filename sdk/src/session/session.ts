@@ -59,6 +59,10 @@ interface Shared extends RotationParts {
   /** The session whose tokens the clients hold, and which token. */
   session?: string | undefined;
   token?: string | undefined;
+  /** What was signed out of here, should the store not have heard of it. */
+  left?: string | undefined;
+  /** The last sign-in or sign-out of this client, until it is in the store. */
+  turn?: Promise<unknown>;
   channel?: Channel | undefined;
   unsubscribe?: (() => void) | undefined;
 }
@@ -102,16 +106,28 @@ async function renew(shared: Shared, context: RefreshContext): Promise<Grant | n
   let record: SessionRecord | undefined;
   do {
     changes = shared.changes;
+    await shared.turn;
     record = await exclusively(lock, context.signal, () => nextRecord(shared, context));
     // A sign-out that came while this was read must not be undone by it.
   } while (changes !== shared.changes);
-  // What came for whoever was here before the person changed is not for whoever asked.
-  if (record && session !== undefined && record.session !== session) {
-    show(shared, record);
+  if (record?.session === shared.left) record = undefined;
+  const isOther = session !== undefined && record !== undefined && record.session !== session;
+  if (isOther || context.signal.aborted) {
+    // Who asked does not listen any more, or was here before the person changed: what came is for the clients as they are now.
+    show(shared, record ?? endOf(undefined));
     return null;
   }
   Object.assign(shared, { session: record?.session, token: record?.token });
   return record ? (grantOf(record, platform.now()) ?? record.token ?? null) : null;
+}
+
+/** Sign-ins and sign-outs of this client come one after the other, and no token is asked for meanwhile. `isLast`: none waits behind this one. */
+function inTurn<T>(shared: Shared, work: (isLast: () => boolean) => Promise<T>): Promise<T> {
+  shared.changes++;
+  const done = Promise.resolve(shared.turn).then(() => work(() => shared.turn === turn));
+  const turn: Promise<unknown> = done.catch(() => {});
+  shared.turn = turn;
+  return done;
 }
 
 async function signIn(shared: Shared, grant: Grant): Promise<void> {
@@ -119,18 +135,19 @@ async function signIn(shared: Shared, grant: Grant): Promise<void> {
   const { platform, store } = shared;
   const first = { v: 1, session: platform.randomId(), generation: 0 } as const;
   const record = recordOf(parseGrant(grant), first, platform);
-  await replaceRecord(store, (previous) => ({ ...record, generation: (previous?.generation ?? 0) + 1 }));
-  shared.changes++;
-  show(shared, record);
+  await inTurn(shared, async (isLast) => {
+    await replaceRecord(store, (previous) => ({ ...record, generation: (previous?.generation ?? 0) + 1 }));
+    if (isLast()) show(shared, record);
+  });
   shared.announce();
 }
 
 async function signOut(shared: Shared): Promise<void> {
-  shared.changes++;
-  shared.session = undefined;
-  shared.token = undefined;
+  listen(shared);
+  shared.left = shared.session ?? shared.left;
+  Object.assign(shared, { session: undefined, token: undefined });
   for (const tokens of shared.fed) tokens.clear();
-  const previous = await replaceRecord(shared.store, endOf);
+  const previous = await inTurn(shared, () => replaceRecord(shared.store, endOf));
   shared.announce();
   await shared.source.revoke?.(previous?.refreshToken);
 }
@@ -147,13 +164,16 @@ function show(shared: Shared, { session, token, signedOut, ...times }: SessionRe
   }
 }
 
-/** Only for clients that would hear of it, and only once one of them asks for a token: until then nothing is used. */
+/** Only for clients that would hear of it, and only once something is asked of the session: until then nothing is used. */
 function listen(shared: Shared): void {
   const { platform, store, name, fed } = shared;
   if (shared.channel || shared.unsubscribe || fed.size === 0) return;
   const catchUp = async () => {
+    const { changes } = shared;
+    await shared.turn;
     const record = parseRecord(await store.read());
-    if (record) show(shared, record);
+    // Whatever changed meanwhile shows itself.
+    if (record && changes === shared.changes && record.session !== shared.left) show(shared, record);
   };
   // A store that cannot be read now tells nothing; the next refresh reads it again.
   const onChange = () => {
