@@ -43,6 +43,9 @@ function subjectOf(token: string): string {
   return (JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/"))) as { sub: string }).sub;
 }
 
+// A session that ends elsewhere (a new password, another device that logs all out) ends here with the next refused call.
+conduit.on("lost", () => show(false));
+
 element("log-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   const answer = await post("/login", { email: typed("email"), password: typed("password") });
