@@ -1,7 +1,8 @@
 // The code people copy runs: the README's blocks and the example, against one server that plays every part.
-import { spawn } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { spawn, spawnSync } from "node:child_process";
+import { readFile, symlink, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HttpServer, startHttpServer } from "../support/http-server.ts";
@@ -70,4 +71,53 @@ test("the example reads dev.json, calls the demo link, is refused what is not it
   expect(out).toContain("/api/users/somebody-else/profile: 403 { code: 'rule_denied' }");
   expect(out).toContain("/../another-link/x: not sent, origin_not_allowed");
   expect(server.requests).toHaveLength(2);
+});
+
+test("the README's test code runs, and tells what arrived", async () => {
+  const readme = await readFile(join(ROOT, "sdk/README.md"), "utf8");
+  const block = [...readme.matchAll(/```ts\n(.*?)```/gs)]
+    .map(([, code = ""]) => code)
+    .find((code) => code.includes("/testing"));
+  const out = await run(["--input-type=module-typescript"], block);
+  expect(out).toBe("429 [ '123 /profile' ] [ 'rate_limited' ]\n");
+});
+
+test("every block of the README is right for the compiler, and so are the callbacks in both generations of NextAuth", async () => {
+  const folder = tmpDirOfTest();
+  const readme = await readFile(join(ROOT, "sdk/README.md"), "utf8");
+  const blocks = [...readme.matchAll(/```(tsx?)\n(.*?)```/gs)];
+  expect(blocks.length).toBeGreaterThanOrEqual(10);
+  const files = blocks.map(([, kind, code = ""], index) => [`block-${index}.${kind}`, code] as const);
+  const authJs = `import type { AuthConfig } from "@auth/core";
+    import { conduitCallbacks, createProxyHandler } from "@conduit-link/sdk/next";
+    import type { NextApiHandler, NextApiRequest } from "next";
+    export const callbacks: NonNullable<AuthConfig["callbacks"]> = conduitCallbacks();
+    export const page: NextApiHandler = createProxyHandler({ url: "", getToken: (request: NextApiRequest) => request.cookies.x });`;
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  for (const [name, code] of [...files, ["auth-js.ts", authJs] as const]) await writeFile(join(folder, name), code);
+  const modules = join(ROOT, "node_modules");
+  await symlink(modules, join(folder, "node_modules"), "junction");
+  // As in a Next.js app, whose own modules resolve in no other way.
+  const resolution = { module: "esnext", moduleResolution: "bundler", customConditions: ["conduit-source"] };
+  const compilerOptions = {
+    ...resolution,
+    target: "es2022",
+    lib: ["es2022", "dom", "dom.iterable"],
+    jsx: "react-jsx",
+    types: ["node"],
+    typeRoots: [join(modules, "@types")],
+    paths: { "@auth/core": [join(ROOT, "sdk/node_modules/@auth/core/index.d.ts")] },
+    strict: true,
+    skipLibCheck: true,
+    noEmit: true,
+    allowImportingTsExtensions: true,
+    erasableSyntaxOnly: true,
+  };
+  // What stands in for the two native modules.
+  const native = join(ROOT, "sdk/src/adapters/expo-modules.d.ts");
+  const project = { compilerOptions, include: ["*.ts", "*.tsx"], files: [native] };
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify(project));
+  const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
+  const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" });
+  expect(stdout).toBe("");
 });

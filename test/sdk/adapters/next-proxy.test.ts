@@ -307,5 +307,6 @@ test("getToken gets the request of its router, and plain http off the own machin
   const { call } = await serve(servePages, handler);
   await call("/x", { headers: { Cookie: "session=s1" } });
   expect([seen, link.requests[0]?.header("authorization")]).toEqual([["s1"], ["Bearer of-the-session"]]);
-  expect(() => createProxyHandler({ url: "http://proxy.example/l", getToken: () => null })).toThrow("https");
+  const insecure = createProxyHandler({ url: "http://proxy.example/l", getToken: () => "jwt" });
+  await expect(insecure(new Request("http://app/x"), {})).rejects.toThrow("https");
 });

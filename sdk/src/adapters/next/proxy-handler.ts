@@ -50,12 +50,14 @@ export interface ProxyHandler {
  *
  * Method, path (encoded segments as they came), query, body bytes, status and streamed answers pass unchanged. The browser's cookies and
  * `Authorization` stay here. Answers 401 `{ "error": "Not authenticated" }` without a token, 403 to requests of other sites, 502 when the
- * proxy cannot be reached. Under `pages/api` the file must also say `export const config = { api: { bodyParser: false } }`.
+ * proxy cannot be reached. Options out of shape make every call fail with a `TypeError` or `origin_not_allowed`. Under `pages/api` the file must also say `export const config = { api: { bodyParser: false } }`.
  */
 export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
   const { param = "path", getToken } = options;
-  const send = relay(options);
+  let send: ReturnType<typeof relay> | undefined;
   const handle = async (request: Request | PagesRequest, second: RouteContext | PagesResponse) => {
+    // Not before: `next build` loads this file too, where the settings of the running app may be missing.
+    send ??= relay(options);
     if (!("setHeader" in second)) {
       const params = (await second.params) as Record<string, unknown> | undefined;
       const incoming = fromRequest(request as Request, params?.[param]);
