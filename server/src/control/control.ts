@@ -111,8 +111,8 @@ export interface Control {
   /** Writes what is still in memory (the proxies' status, when keys were used); it does so by itself every few seconds. */
   flush(): Promise<void>;
   /**
-   * Takes away what has expired and rotates signing keys that are due; to be called about once a minute. Rejects when the
-   * database cannot be reached.
+   * Takes away what has expired, forgets the keys of issuers that are gone and rotates signing keys that are due; to be
+   * called about once a minute. Rejects when the database cannot be reached.
    */
   sweep(): Promise<void>;
 }

@@ -958,7 +958,8 @@ export const TokenService: GenService<{
   },
   /**
    * Gives a short-lived token of the project for one that every link named accepts already, of whatever issuer (RFC 8693):
-   * for the same person, never with more scope, never for longer. Role: minter.
+   * for the same person, never with more scope, never for longer. Its claim `conduit_source` names the one before: what
+   * withdraws that withdraws it too. Role: minter.
    *
    * @generated from rpc conduit.v1.TokenService.ExchangeToken
    */

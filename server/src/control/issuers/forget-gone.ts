@@ -13,5 +13,8 @@ export async function forgetGoneIssuers({ store, jwksSources }: Pick<Deps, "stor
     const found = await store.read((reader) => existingIssuers(reader, held.slice(at, at + BATCH)));
     for (const { project, id } of found) remaining.add(issuerName(project, id));
   }
+  // What has come meanwhile was not asked for: it stays too.
+  const asked = new Set(held.map(({ project, id }) => issuerName(project, id)));
+  for (const name of jwksSources.issuerNames()) if (!asked.has(name)) remaining.add(name);
   jwksSources.retain(remaining);
 }
