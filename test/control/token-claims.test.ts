@@ -89,6 +89,21 @@ describe("a link's template", () => {
     expect(decodeJwt(accessToken)).toMatchObject({ plan: "new", who: "a@b.example", email: "a@b.example" });
   });
 
+  it("never keeps a session from being refreshed", async () => {
+    const [one, two] = [await newLink({ a: 1 }), await newLink({ b: 1 })];
+    let nested: JsonObject = { end: 1 };
+    for (let depth = 0; depth < 10; depth += 1) nested = { nested };
+    const wanted = { parent, subject: "user-7", links: [one, two], claims: { nested }, session: {} };
+    const opened = await tokens().mintToken(wanted);
+    await setTemplate(two, { a: 2 });
+    const refresh = (refreshToken: string) => plane.client(TokenService, null).refreshToken({ refreshToken });
+    const next = await refresh(opened.refreshToken);
+    expect(decodeJwt(next.accessToken).a).toBe(1);
+    await setTemplate(two, { c: { d: { e: { f: { g: { h: "{jwt.nested}" } } } } } });
+    const last = decodeJwt((await refresh(next.refreshToken)).accessToken);
+    expect([last.nested, last.a]).toEqual([nested, undefined]);
+  });
+
   it("reads the claims of the token that is exchanged, also those that are not carried over", async () => {
     const link = await newLink({ tenant: "{jwt.org.id}", from: "{jwt.iss}" });
     const value = "an HMAC secret of more than thirty-two bytes: q8Zr1";

@@ -28,7 +28,8 @@ interface Said {
  * Roles and claims of a token with those of its links' templates, which win over what the request brings: they are the
  * link's own word on what its tokens say.
  * @param links by name
- * @param onConflict two links say different things under one name: `refuse` throws, `first` takes the first link's word
+ * @param onConflict two links say different things under one name, or a claim would be nested deeper than the proxies
+ * read: `refuse` throws; `first` takes the first link's word, or none at all: a session must not end for a template
  * @throws ConduitError `field_invalid`
  */
 export function withTokenClaims(
@@ -48,8 +49,10 @@ export function withTokenClaims(
   const { roles: addedRoles, ...further } = added;
   const all: Claims = { ...claims, ...further };
   // A claim put into a template may be deeper there than where it came from.
-  if (parseStrictObject(Buffer.from(JSON.stringify(all))) === undefined)
+  if (parseStrictObject(Buffer.from(JSON.stringify(all))) === undefined) {
+    if (onConflict === "first") return { roles: token.roles, claims: token.claims };
     throw invalidFields([{ field: `${field}claims`, description: "with a link's token_claims are nested too deep" }]);
+  }
   return { roles: addedRoles === undefined ? roles : rolesOf(addedRoles), claims: all };
 }
 

@@ -82,7 +82,7 @@ export function signAssertion(
   return `${input}.${signature.toString("base64url")}`;
 }
 
-/** Claims that must not come from anywhere else, also when we leave them out; nor ends of a token's own. */
+/** Claims without those that we alone write, also where we leave them out; `nbf` and `jti` are about the user's token. */
 function without(claims: Claims, ...names: readonly string[]): Claims {
   const own = [...names, "nbf", "jti"];
   return Object.fromEntries(Object.entries(claims).filter(([name]) => !own.includes(name)));
