@@ -63,6 +63,16 @@ test("a unary call ends at once when its caller goes, also before it began", asy
   expect(vi.getTimerCount()).toBe(0);
 });
 
+test("a unary call whose caller is gone is not begun", async () => {
+  let isBegun = false;
+  const begin: Next = (request) => {
+    isBegun = true;
+    return never(request);
+  };
+  await expect(bound(begin)(unary(AbortSignal.abort(new Error("gone"))))).rejects.toThrow("gone");
+  expect(isBegun).toBe(false);
+});
+
 test("a unary call in flight survives the listener's stop", async () => {
   const stopping = new AbortController();
   const answer = Promise.withResolvers<Awaited<ReturnType<Next>>>();

@@ -126,6 +126,13 @@ test("an oversized body is refused, and the rest of it is never read as a reques
   expect(minted).toEqual([]);
 });
 
+test.each(TRANSPORTS)("%s: an answer over 4 MiB is refused instead of sent", async (_name, make) => {
+  const { url } = await start();
+  const tokens = createClient(TokenService, make(url));
+  await expect(tokens.mintToken({ subject: "huge" }, AS_KEY)).rejects.toMatchObject({ code: Code.ResourceExhausted });
+  expect(await tokens.mintToken({ subject: "alice" }, AS_KEY)).toMatchObject({ accessToken: "token of alice" });
+});
+
 test("a body refused before it was read closes its connection", async () => {
   const { port } = await start();
   const head = `POST ${MINT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n`;

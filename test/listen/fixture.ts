@@ -52,6 +52,8 @@ const MINT: Record<string, (request: MintTokenRequest, context: HandlerContext) 
   crash: async () => {
     throw new Error("password=hunter2");
   },
+  // A little more than an answer may have.
+  huge: async () => "x".repeat(4 * 1024 * 1024 + 1),
   wait: async (_request, { signal }) => {
     await aborted(signal);
     throw signal.reason;

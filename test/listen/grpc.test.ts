@@ -119,6 +119,13 @@ test("a request over 1 MiB is refused, and the connection goes on", async () => 
   expect((await grpc.call(mintToken, mint("alice"), AS_KEY)).status).toBe("OK");
 });
 
+test("an answer over 4 MiB is refused instead of sent, and the connection goes on", async () => {
+  const { grpc } = await start();
+  const answer = await grpc.call(mintToken, mint("huge"), AS_KEY);
+  expect(answer).toMatchObject({ status: "RESOURCE_EXHAUSTED", message: undefined });
+  expect((await grpc.call(mintToken, mint("alice"), AS_KEY)).status).toBe("OK");
+});
+
 test("a call ends at its deadline even if nothing answers", async () => {
   const { grpc } = await start();
   expect((await grpc.call(mintToken, mint("wait"), { ...AS_KEY, deadlineMs: 100 })).status).toBe("DEADLINE_EXCEEDED");
