@@ -1,6 +1,7 @@
 // Withdrawn tokens: refused at the proxy as soon as the change reaches it, also after its restart without a control plane.
 // And what a proxy apart asserts to the upstream, by a key that it has from the same stream.
 import { assertionKeys, verifyAssertion } from "@conduit-link/sdk/server";
+import { exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { beforeAll, expect, test } from "vitest";
 import { startConduit } from "../support/conduit.ts";
 import { type HttpServer, startHttpServer } from "../support/http-server.ts";
@@ -87,6 +88,32 @@ test("a session that is ended: its refresh token and its access token are refuse
   expect(await codeOf(accessToken)).toBe("token_revoked");
   expect(await codeOf(session.accessToken)).toBe("token_revoked");
   expect((await refresh(next.refreshToken ?? "")).status).toBe(401);
+});
+
+test("an identity provider's back-channel log-out: its token and the one exchanged for it are refused", async () => {
+  const { publicKey, privateKey } = await generateKeyPair("ES256");
+  const issuer = { iss: "https://idp.example", staticKeys: await exportSPKI(publicKey), logoutClientIds: ["app"] };
+  await call("IssuerService", "CreateIssuer", { parent: PROJECT, issuerId: "idp", issuer });
+  const link = { name: LINK, issuers: [`${PROJECT}/issuers/built-in`, `${PROJECT}/issuers/idp`], audiences: ["api"] };
+  await call("LinkService", "UpdateLink", { link, updateMask: "issuers,audiences" });
+  const sign = (typ: string, claims: JWTPayload) =>
+    new SignJWT({ iss: "https://idp.example", sub: "finn", ...claims })
+      .setProtectedHeader({ alg: "ES256", typ })
+      .setIssuedAt()
+      .setExpirationTime("5m")
+      .sign(privateKey);
+  const subjectToken = await sign("at+jwt", { aud: "api", sid: "s-1" });
+  const exchange = { parent: PROJECT, subjectToken, links: [LINK] };
+  const { accessToken = "" } = await call("TokenService", "ExchangeToken", exchange);
+  await until("both are accepted", async () => ((await ask(subjectToken)).status === 200 ? true : undefined));
+  expect((await ask(accessToken)).status).toBe(200);
+  const events = { "http://schemas.openid.net/event/backchannel-logout": {} };
+  const logoutToken = await sign("logout+jwt", { aud: "app", sid: "s-1", jti: "l-1", events });
+  const body = new URLSearchParams({ logout_token: logoutToken });
+  const url = `${stack.controlUrl}/p/withdrawn/issuers/idp/backchannel-logout`;
+  expect((await fetch(url, { method: "POST", body })).status).toBe(200);
+  await untilRefused(accessToken);
+  expect([await codeOf(accessToken), await codeOf(subjectToken)]).toEqual(["token_revoked", "token_revoked"]);
 });
 
 test("a signing key that is revoked: what it signed is refused, and the next token is accepted at once", async () => {
