@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { MintTokenRequestSchema, TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { ErrorInfoSchema } from "@conduit-link/proto/google/rpc/error_details_pb";
 import { Health, HealthCheckRequestSchema } from "@conduit-link/proto/grpc/health/v1/health_pb";
@@ -12,9 +12,11 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { startConduit } from "../support/conduit.ts";
 import type { DevFile } from "../support/conduit-process.ts";
 import { rawGrpc } from "../support/raw-grpc.ts";
+import { until } from "../support/until.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const METHOD = "conduit.v1.TokenService/MintToken";
+const REVOKE = "conduit.v1.TokenService/RevokeToken";
 /** buf curl's exit code is the gRPC code shifted; these are the codes. */
 const BUF_EXIT = { invalidArgument: 3 * 8, unauthenticated: 16 * 8 } as const;
 
@@ -87,14 +89,14 @@ describe("grpc-js without generated code", () => {
 });
 
 describe("buf curl", () => {
-  const http = () => ["--schema", "proto", `${dev.control_url}/${METHOD}`];
-  const PROTOCOLS: readonly (readonly [name: string, args: () => string[]])[] = [
+  const http = (method: string) => ["--schema", "proto", `${dev.control_url}/${method}`];
+  const PROTOCOLS: readonly (readonly [name: string, args: (method: string) => string[]])[] = [
     [
       "gRPC, by reflection",
-      () => ["--protocol", "grpc", "--http2-prior-knowledge", `http://${dev.grpc_address}/${METHOD}`],
+      (method) => ["--protocol", "grpc", "--http2-prior-knowledge", `http://${dev.grpc_address}/${method}`],
     ],
-    ["gRPC-Web", () => ["--protocol", "grpcweb", ...http()]],
-    ["Connect", () => ["--protocol", "connect", ...http()]],
+    ["gRPC-Web", (method) => ["--protocol", "grpcweb", ...http(method)]],
+    ["Connect", (method) => ["--protocol", "connect", ...http(method)]],
   ];
   const bufCurl = (args: readonly string[], request: object, key = dev.api_key) =>
     run("node_modules/.bin/buf", [
@@ -107,17 +109,34 @@ describe("buf curl", () => {
     ]);
 
   test.each(PROTOCOLS)("%s mints a token that the proxy accepts", async (_name, args) => {
-    const { exit, stdout, stderr } = await bufCurl(args(), mintRequest("buf"));
+    const { exit, stdout, stderr } = await bufCurl(args(METHOD), mintRequest("buf"));
     expect([exit, stderr]).toEqual([0, ""]);
     const { accessToken } = JSON.parse(stdout) as { accessToken: string };
     expect(await statusesAtProxy(accessToken, "buf")).toEqual([200, 403]);
   });
 
   test.each(PROTOCOLS)("%s is told what is wrong", async (_name, args) => {
-    expect((await bufCurl(args(), mintRequest("buf"), "cl_key_wrong")).exit).toBe(BUF_EXIT.unauthenticated);
-    const wrong = await bufCurl(args(), { ...mintRequest("buf"), links: [] });
+    expect((await bufCurl(args(METHOD), mintRequest("buf"), "cl_key_wrong")).exit).toBe(BUF_EXIT.unauthenticated);
+    const wrong = await bufCurl(args(METHOD), { ...mintRequest("buf"), links: [] });
     expect(wrong.exit).toBe(BUF_EXIT.invalidArgument);
     expect(wrong.stderr).toContain("links");
+    const { details } = JSON.parse(wrong.stderr) as { details: { type: string; value: string }[] };
+    expect(details.map(({ type }) => type)).toEqual(["google.rpc.ErrorInfo", "google.rpc.BadRequest"]);
+    const info = fromBinary(ErrorInfoSchema, Buffer.from(details[0]?.value ?? "", "base64"));
+    expect(info).toMatchObject({ reason: "FIELD_INVALID", domain: "conduit.link" });
+  });
+
+  test.each(PROTOCOLS)("%s revokes a token, which the proxy then refuses", async (_name, args) => {
+    const { accessToken, tokenId } = JSON.parse((await bufCurl(args(METHOD), mintRequest("buf-revoked"))).stdout) as {
+      accessToken: string;
+      tokenId: string;
+    };
+    expect(await statusesAtProxy(accessToken, "buf-revoked")).toEqual([200, 403]);
+    const revoked = await bufCurl(args(REVOKE), { parent: dev.project, tokenId, reason: "stolen" });
+    expect([revoked.exit, revoked.stderr]).toEqual([0, ""]);
+    await until("the proxy refuses the token", async () =>
+      (await statusesAtProxy(accessToken, "buf-revoked"))[0] === 401 ? true : undefined,
+    );
   });
 
   test("lists services and methods by reflection, health among them", async () => {
