@@ -21,6 +21,7 @@ export const PEERS = ["@connectrpc/connect", "axios", "expo-secure-store", "ky",
 export const ENTRIES: readonly Entry[] = [
   { name: "", source: "index", limit: 5000, why: "between a bare OAuth helper (3.8 kB) and ky 1 (5.0 kB)" },
   { name: "/session", source: "session/index", limit: 3000, why: "for apps that keep sessions" },
+  { name: "/events", source: "events/index", limit: 2000, why: "a parser and a connection that is made again" },
   { name: "/connect", source: "adapters/connect", limit: 1000, why: "an adapter" },
   { name: "/ky", source: "adapters/ky", limit: 1000, why: "an adapter" },
   { name: "/axios", source: "adapters/axios", limit: 1000, why: "an adapter" },

@@ -8,6 +8,7 @@
  * - `refresh_timeout`: `getToken` took longer than `refreshTimeoutMs`; the session is kept
  * - `body_not_replayable`: the body was a stream already spent, and the request had to be sent again
  * - `disposed`: the client was used after `dispose()`
+ * - `events_refused`: the answer is no event stream, cannot be read as one, or holds an event too long (`/events`)
  */
 export type ConduitErrorCode =
   | "origin_not_allowed"
@@ -16,7 +17,8 @@ export type ConduitErrorCode =
   | "refresh_failed"
   | "refresh_timeout"
   | "body_not_replayable"
-  | "disposed";
+  | "disposed"
+  | "events_refused";
 
 const brand: unique symbol = Symbol.for("conduit-link.error");
 
