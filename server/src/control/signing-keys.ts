@@ -63,8 +63,7 @@ export async function publishedJwks(
   nowMs: number,
   purposes: readonly SigningKeyPurpose[] = ["TOKEN"],
 ): Promise<string> {
-  const rows: SigningKeyRow[] = [];
-  for (const purpose of purposes) rows.push(...(await listSigningKeys(reader, project, PUBLISHED_STATES, purpose)));
+  const rows = await listSigningKeys(reader, project, PUBLISHED_STATES, purposes);
   const published = rows.filter((row) => PUBLISHED_STATES.includes(stateOf(row, nowMs)));
   return jwksText(published.map(({ publicJwk }) => JSON.stringify(sorted(publicJwk))));
 }

@@ -44,14 +44,16 @@ export async function getSigningKey(reader: Reader, project: string, kid: string
 const isFor = (project: string, purpose: SigningKeyPurpose) =>
   and(eq(signingKeys.project, project), eq(signingKeys.purpose, purpose));
 
-/** Keys of a project for one purpose in any of these states, oldest first. */
+/** Keys of a project for these purposes in any of these states, oldest first. */
 export function listSigningKeys(
   reader: Reader,
   project: string,
   states: readonly SigningKeyState[],
-  purpose: SigningKeyPurpose = "TOKEN",
+  purposes: readonly SigningKeyPurpose[] = ["TOKEN"],
 ): Promise<SigningKeyRow[]> {
-  const wanted = and(isFor(project, purpose), inArray(signingKeys.state, [...states]));
+  const { state, purpose } = signingKeys;
+  const isOne = and(inArray(state, [...states]), inArray(purpose, [...purposes]));
+  const wanted = and(eq(signingKeys.project, project), isOne);
   return reader.select().from(signingKeys).where(wanted).orderBy(asc(signingKeys.createTime), asc(signingKeys.kid));
 }
 

@@ -28,7 +28,7 @@ export interface LockedKeys {
  */
 export async function lockKeys(deps: Deps, tx: Tx, project: string, purpose: SigningKeyPurpose): Promise<LockedKeys> {
   const issuer = issuerOf(found(await lockIssuer(tx, project, BUILT_IN_ISSUER_ID)));
-  const keys = await listSigningKeys(tx, project, PUBLISHED_STATES, purpose);
+  const keys = await listSigningKeys(tx, project, PUBLISHED_STATES, [purpose]);
   return {
     purpose,
     keys,
