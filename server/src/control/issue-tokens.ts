@@ -17,6 +17,7 @@ import type { IssuingFacts } from "./issuing-facts.ts";
 import { found } from "./resource-path.ts";
 import { contentOf } from "./session-row.ts";
 import type { Signers } from "./signing-keys.ts";
+import { withTokenClaims } from "./token-claims.ts";
 import { type LifetimeRules, lifetimeMsOf } from "./token-lifetime.ts";
 
 /** Servers commonly take 8 KiB of header lines. */
@@ -34,8 +35,10 @@ export interface WantedToken {
   /** Space separated; "" = none. */
   readonly scope: string;
   readonly roles: readonly string[];
-  /** Checked before: none of `RESERVED_CLAIMS`. */
+  /** Checked before: none of `RESERVED_CLAIMS`. Those of the links' templates are added when it is issued. */
   readonly claims: Claims;
+  /** What the templates read; default: what is asked for. */
+  readonly templateSource?: Claims;
   /** `sid`; default: it belongs to none. */
   readonly session?: string;
   /** `act` (RFC 8693 4.1): who acts for the subject. */
@@ -82,7 +85,8 @@ export async function issueTokens(
   const rules = { project: row, apiKeyMaxMs: tokenLifetimeMaxMs };
   const key = await signers.signerOf(facts.signingKeys.get(project));
   const shared = { issuer: row.issuer, clientId: idOf(apiKey), issuedAtMs, rules };
-  const issued = await Promise.all(wanted.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
+  const said = wanted.map((token) => ({ ...token, ...withTokenClaims(token, links, "refuse") }));
+  const issued = await Promise.all(said.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
   for (const [index, token] of wanted.entries()) requireSendable(issued[index]?.accessToken ?? "", token, links);
   const events = issued.map(({ tokenId }, index) => {
     const { subject = "", links: names = [] } = wanted[index] ?? {};
@@ -106,7 +110,7 @@ export async function signForSession(
 ): Promise<IssuedToken> {
   const { id, project, subject, links, scope, accessLifetimeMs, accessLifetimeMaxMs } = session;
   const targetKeys = datingKeys(project, [session]);
-  const facts = await deps.readIssuingFacts({ project, linkIds: [], targetKeys });
+  const facts = await deps.readIssuingFacts({ project, linkIds: links.map(idOf), targetKeys });
   const row = found(facts.projects.get(project));
   const issuedAtMs = issueTimeMs(targetKeys, facts.issuedBefore, deps.clock.now());
   const rules = { project: row, apiKeyMaxMs: accessLifetimeMaxMs ?? undefined };
@@ -114,7 +118,10 @@ export async function signForSession(
   const lifetimeMs = accessLifetimeMs === null ? undefined : Math.min(accessLifetimeMs, row.accessTokenLifetimeMaxMs);
   const key = await signers.signerOf(facts.signingKeys.get(project));
   const context = { issuer: row.issuer, clientId, issuedAtMs, tokenId, rules };
-  return sign(key, context, { subject, links, scope, session: id, lifetimeMs, ...contentOf(session) });
+  const wanted = { subject, links, scope, session: id, lifetimeMs, ...contentOf(session) };
+  // A refresh is not refused for what has become of the links since.
+  const said = withTokenClaims(wanted, linksOf(facts, project, links), "first");
+  return sign(key, context, { ...wanted, ...said });
 }
 
 interface SigningContext {
@@ -154,6 +161,15 @@ function requireLinks(facts: IssuingFacts, project: string, wanted: readonly Wan
   if (violations.length > 0) throw invalidFields(violations);
   return known;
 }
+
+/** Those of the project that are still there, by name. */
+const linksOf = (facts: IssuingFacts, project: string, names: readonly string[]): Links =>
+  new Map(
+    names.flatMap((name) => {
+      const row = facts.links.get(idOf(name));
+      return row?.project === project ? [[name, row] as const] : [];
+    }),
+  );
 
 type Links = ReadonlyMap<string, LinkRow>;
 
