@@ -1,0 +1,124 @@
+// The Next.js example, built and served by Next.js, with NextAuth, against `conduit dev`, in a real browser: both routers.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { launchBrowser } from "../support/chromium.ts";
+import { startConduit } from "../support/conduit.ts";
+import type { DevFile } from "../support/conduit-process.ts";
+import { findFreePort } from "../support/ports.ts";
+import { ROOT } from "../support/source-file.ts";
+import { until } from "../support/until.ts";
+
+const APP = join(ROOT, "sdk/examples/next-app");
+const BIN = join(ROOT, "node_modules/.bin");
+
+let dev: DevFile;
+let browser: Browser;
+let next: ChildProcess;
+let origin: string;
+
+/** Ends the test run when the command fails. */
+function run(program: string, args: readonly string[], cwd: string): void {
+  const env = {
+    ...process.env,
+    PATH: `${BIN}:${process.env.PATH}`,
+    NEXT_TELEMETRY_DISABLED: "1",
+    NODE_ENV: "production",
+  };
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: "utf8" });
+  expect(status, stdout + stderr).toBe(0);
+}
+
+beforeAll(async () => {
+  run("npm", ["run", "--silent", "build", "-w", "sdk"], ROOT);
+  run("next", ["build"], APP);
+  // The repository's compiler, with the types that Next.js has just made of the routes.
+  run("tsc", ["-p", APP], ROOT);
+  [browser, { dev }] = await Promise.all([launchBrowser(), startConduit("dev")]);
+  const port = await findFreePort();
+  origin = `http://127.0.0.1:${port}`;
+  next = spawn(join(BIN, "next"), ["start", "-p", String(port), "-H", "127.0.0.1"], {
+    cwd: APP,
+    env: {
+      ...process.env,
+      PATH: `${BIN}:${process.env.PATH}`,
+      NODE_ENV: "production",
+      NEXT_TELEMETRY_DISABLED: "1",
+      NEXTAUTH_URL: origin,
+      NEXTAUTH_SECRET: "a secret of this test, long enough for anyone",
+      DEMO_PASSWORD: "let-me-in",
+      CONDUIT_URL: `${dev.proxy_url}/${dev.link_id}`,
+      CONDUIT_LINK_TOKEN: dev.link_token,
+      CONDUIT_JWT_SECRET: dev.hs256_secret,
+      CONDUIT_ISSUER: dev.iss,
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  if (next.stdout) void text(next.stdout);
+  await until("Next.js serves", () =>
+    fetch(origin).then(
+      ({ ok }) => ok || undefined,
+      () => undefined,
+    ),
+  );
+}, 240_000);
+
+afterAll(async () => {
+  next?.kill();
+  await browser?.close();
+});
+
+async function signIn(page: Page): Promise<void> {
+  await page.goto(`${origin}/api/auth/signin?callbackUrl=/`);
+  await page.getByLabel("Password").fill("let-me-in");
+  await page.getByRole("button", { name: /sign in/i }).click();
+  await page.waitForURL(`${origin}/`);
+}
+
+test.each(["App Router", "Pages Router"])(
+  "%s: 401 before the sign-in; after it the call arrives as it was made, in the user's name",
+  async (router) => {
+    const page = await (await browser.newContext()).newPage();
+    const sent: string[] = [];
+    page.on("request", (request) => sent.push(JSON.stringify(request.headers())));
+    const press = async () => {
+      await page.getByRole("button", { name: router }).click();
+      await page.locator("#answer", { hasText: /^\d{3} / }).waitFor();
+      const [, status, body = ""] = /^(\d{3}) (.*)$/s.exec((await page.textContent("#answer")) ?? "") ?? [];
+      return { status: Number(status), body: JSON.parse(body) as Record<string, unknown> };
+    };
+    await page.goto(origin);
+    expect(await press()).toEqual({ status: 401, body: { error: "Not authenticated" } });
+    await signIn(page);
+    const { status, body } = await press();
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      method: "POST",
+      target: "/api/users/123/notes%20of%20mine?draft=1",
+      body: "hello",
+      key_ok: true,
+    });
+    const headers = body.headers as [string, string][];
+    const header = (wanted: string) => headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
+    expect([header("x-user-id"), header("x-user-roles"), header("cookie")]).toEqual(["123", "editor", undefined]);
+    // What the browser sent, it sent with its cookie alone.
+    expect(sent.join()).not.toMatch(/cl_pub_|[Bb]earer/);
+  },
+);
+
+test("server-sent events arrive one by one through either router", async () => {
+  const page = await (await browser.newContext()).newPage();
+  await signIn(page);
+  for (const route of ["proxy", "pages-proxy"]) {
+    const first = await page.evaluate(async (path) => {
+      const controller = new AbortController();
+      const response = await fetch(path, { signal: controller.signal });
+      const chunk = await response.body?.getReader().read();
+      controller.abort();
+      return [response.status, new TextDecoder().decode(chunk?.value)];
+    }, `/api/${route}/events`);
+    expect(first).toEqual([200, expect.stringMatching(/^data:|^event:|^id:|^:/)]);
+  }
+});
