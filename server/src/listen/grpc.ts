@@ -17,6 +17,7 @@ import type { HealthService } from "./health.ts";
 import type { TlsMaterial } from "./http-listener.ts";
 import { type BoundAddress, bindError, isWithoutIpv6, type Listener } from "./port.ts";
 import { addReflection } from "./reflection.ts";
+import { endUnfinishedRequests } from "./unfinished-request.ts";
 import { errorAfterCredential, unknownMethod } from "./unknown-method.ts";
 
 export interface GrpcListenerOptions {
@@ -30,6 +31,8 @@ export interface GrpcListenerOptions {
   /** Absent = cleartext HTTP/2: loopback only, or by the operator's word. */
   readonly tls?: TlsMaterial | undefined;
   readonly clock: Clock;
+  /** How long a request may take to arrive. Default 60 s. */
+  readonly requestMaxMs?: number;
 }
 
 /** Sizes and clocks of connections; a peer that is gone is found by pings. */
@@ -60,6 +63,7 @@ export async function listenGrpc(options: GrpcListenerOptions): Promise<Listener
     );
   refuseUnknownPaths(server, authenticate);
   const address = await bindGrpc(server, options);
+  endUnfinishedRequests(server, options.requestMaxMs);
   return { address, drain: (graceMs) => drainGrpc(server, stopping, graceMs) };
 }
 
