@@ -1,9 +1,11 @@
-import type { GetToken } from "../grant.ts";
+import type { GetToken, Grant, ParsedGrant } from "../grant.ts";
 
 /** Where a session gets its next token: what `fromControlPlane` makes, or something like it. */
 export interface RefreshSource {
   /** `null` = the session has ended. Gets the refresh token that the store keeps, and the `attemptId` that is written there. */
   readonly getToken: GetToken;
+  /** Makes of the tokens of a login what is to be kept, before anything is; `null` = they do not count any more. Default: as they are. */
+  begin?(login: ParsedGrant): Promise<Grant | null>;
   /** Ends the session at its server, by the refresh token if there is one. Rejects when it could not be told. */
   revoke?(refreshToken: string | undefined): Promise<void>;
 }

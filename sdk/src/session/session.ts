@@ -39,7 +39,10 @@ export interface FedTokens {
 /** A session in a store: pass it to `createConduit` as `getToken`, in every tab. */
 export interface Session extends TokenSource<FedTokens> {
   attach(tokens: FedTokens): () => void;
-  /** Keeps the tokens of a login (with its refresh token, if any) for all tabs, instead of whatever session there was. */
+  /**
+   * Keeps the tokens of a login (with its refresh token, if any) for all tabs, instead of whatever session there was. Rejects when they cannot
+   * be kept, `TypeError` for what is no grant.
+   */
   signIn(grant: Grant): Promise<void>;
   /**
    * Ends the session here and in all tabs, then at its server, so that every proxy refuses its tokens. Rejects when the store or the server
@@ -132,9 +135,12 @@ function inTurn<T>(shared: Shared, work: (isLast: () => boolean) => Promise<T>):
 
 async function signIn(shared: Shared, grant: Grant): Promise<void> {
   listen(shared);
-  const { platform, store } = shared;
+  const { platform, store, source } = shared;
+  const login = parseGrant(grant);
+  const begun = source.begin ? await source.begin(login) : grant;
+  if (begun === null) throw new Error("The login's tokens do not count any more");
   const first = { v: 1, session: platform.randomId(), generation: 0 } as const;
-  const record = recordOf(parseGrant(grant), first, platform);
+  const record = recordOf(parseGrant(begun), first, platform);
   await inTurn(shared, async (isLast) => {
     await replaceRecord(store, (previous) => ({ ...record, generation: (previous?.generation ?? 0) + 1 }));
     if (isLast()) show(shared, record);

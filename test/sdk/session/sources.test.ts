@@ -1,7 +1,13 @@
 // Token sources against a server that answers as a control plane or a back end does.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createConduit, isConduitError, TokenManager } from "../../../sdk/src/index.ts";
-import { fromBackend, fromControlPlane, fromToken } from "../../../sdk/src/session/index.ts";
+import {
+  createSession,
+  fromBackend,
+  fromControlPlane,
+  fromToken,
+  memoryStore,
+} from "../../../sdk/src/session/index.ts";
 import { type Answer, type HttpServer, startHttpServer } from "../../support/http-server.ts";
 import { rejection } from "../fake-link.ts";
 import { createFakePlatform } from "../fake-platform.ts";
@@ -80,14 +86,45 @@ test("without a refresh token nobody is signed in, and nothing is sent", async (
 test("revoking names the refresh token; a server that cannot be told is an error without the token in it", async () => {
   answer = { body: "" };
   await controlPlane().revoke?.("r1");
-  expect([server.requests[0]?.target, form()]).toEqual([
-    "/p/demo/oauth/revoke",
-    { token: "r1", token_type_hint: "refresh_token", client_id: "my-link" },
-  ]);
+  expect([server.requests[0]?.target, form()]).toEqual(["/p/demo/oauth/revoke", { token: "r1", client_id: "my-link" }]);
   answer = { status: 503 };
   const error = await rejection(Promise.resolve(controlPlane().revoke?.("secret-refresh-token")));
   expect(String(error)).toContain("503");
   expect(String(error)).not.toContain("secret");
+});
+
+test("in cookie mode the login's refresh token is handed over once, before anything is kept; then the cookie alone counts", async () => {
+  answer = { body: { access_token: "t2", token_type: "Bearer", expires_in: 900 } };
+  const refresh = fromControlPlane({ issuer: `${server.url}/p/demo`, clientId: "my-link", cookies: true });
+  const store = memoryStore();
+  const session = createSession({ store, refresh });
+  const conduit = createConduit({ url: `${server.url}/link`, getToken: session, autoRefresh: false });
+  await session.signIn({ accessToken: "t1", refreshToken: "r1", expiresIn: 900 });
+  expect(form()).toEqual({
+    grant_type: "refresh_token",
+    refresh_token: "r1",
+    client_id: "my-link",
+    token_delivery: "cookie",
+  });
+  expect(server.requests[0]?.header("x-conduit-csrf")).toEqual(["1"]);
+  expect(await store.read()).not.toContain("r1");
+  expect(await conduit.tokens.refresh()).toBe("t2");
+  expect(form()).toMatchObject({ grant_type: "refresh_token", token_delivery: "cookie" });
+  expect(form()).not.toHaveProperty("refresh_token");
+  await conduit.signOut();
+  expect([server.requests.at(-1)?.target, form()]).toEqual([
+    "/p/demo/oauth/revoke",
+    { client_id: "my-link", token_delivery: "cookie" },
+  ]);
+});
+
+test("in cookie mode a page without a store asks its cookie; without one it is signed out", async () => {
+  const { getToken } = fromControlPlane({ issuer: `${server.url}/p/demo`, clientId: "my-link", cookies: true });
+  expect(await new TokenManager({ refresh: getToken }).getToken()).toBe("t2");
+  answer = { status: 400, body: { error: "invalid_grant" } };
+  expect(isConduitError(await rejection(new TokenManager({ refresh: getToken }).getToken()), "session_lost")).toBe(
+    true,
+  );
 });
 
 test("the back end gets reason and attempt, and answers a grant", async () => {
