@@ -218,6 +218,34 @@ describe.each([
     expect([response.status, await response.text()]).toEqual([status, ""]);
   });
 
+  test("a great answer to a slow reader comes whole, and nothing piles up", async () => {
+    const warnings: string[] = [];
+    const note = (warning: Error) => warnings.push(warning.message);
+    process.on("warning", note);
+    const chunk = Buffer.alloc(256 * 1024, 7);
+    answer = async (_request, { response }) => {
+      for (let count = 0; count < 60; count += 1) if (!response.write(chunk)) await once(response, "drain");
+      response.end();
+      return undefined;
+    };
+    const { call } = await serve(make);
+    const reader = (await call("/x")).body?.getReader();
+    let bytes = 0;
+    for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
+      bytes += part.value.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    process.off("warning", note);
+    expect([bytes, warnings]).toEqual([60 * 256 * 1024, []]);
+  });
+
+  test("a token no header can carry is the app's error, not the proxy's", async () => {
+    session = "not a token";
+    const handler = makeHandler();
+    await expect(handler(new Request("http://app/api/proxy/x"), {})).rejects.toThrow("token must be");
+    expect(link.requests).toEqual([]);
+  });
+
   test("a compressed answer is readable", async () => {
     answer = () => ({ headers: { "Content-Encoding": "gzip" }, body: gzipSync("hello ".repeat(100)) });
     const { call } = await serve(make);

@@ -100,13 +100,12 @@ async function write(response: PagesResponse, answer: Response): Promise<void> {
     response.setHeader(name, value);
   });
   const reader = answer.body?.getReader();
+  const once = (event: "close" | "drain") => new Promise<void>((resume) => response.once(event, resume));
+  // One listener for the whole answer, not one for each wait.
+  const closed = once("close");
   try {
     for (let chunk = await reader?.read(); chunk && !chunk.done; chunk = await reader?.read()) {
-      if (!response.write(chunk.value))
-        await new Promise<void>((resume) => {
-          response.once("drain", resume);
-          response.once("close", resume);
-        });
+      if (!response.write(chunk.value)) await Promise.race([once("drain"), closed]);
       // Next.js' compression would hold events back.
       response.flush?.();
     }

@@ -48,10 +48,11 @@ export function relay(
     if (incoming.headers.get("Sec-Fetch-Site") === "cross-site") return refusal(403, "Cross-site request refused");
     const grant = await getToken();
     if (!grant) return refusal(401, "Not authenticated");
+    const { token } = parseGrant(grant);
     const { prefix, rest } = split(incoming);
     try {
       const url = link.resolve(rest);
-      return answerOf(await send(url, await outgoing(incoming, grant, linkToken)), prefix, url, link.url);
+      return answerOf(await send(url, await outgoing(incoming, token, linkToken)), prefix, url, link.url);
     } catch (error) {
       // Dot segments: this user's token must not get to another link.
       if (isConduitError(error)) return refusal(400, "Not a path of the link");
@@ -74,12 +75,12 @@ function split({ target, segments }: Incoming): { readonly prefix: string; reado
   return { prefix: path.slice(0, path.length - tail.length).replace(/\/$/, ""), rest: `/${tail}${query.join("")}` };
 }
 
-async function outgoing(incoming: Incoming, grant: Grant, linkToken: string | undefined): Promise<RequestInit> {
+async function outgoing(incoming: Incoming, token: string, linkToken: string | undefined): Promise<RequestInit> {
   const headers = new Headers();
   incoming.headers.forEach((value, name) => {
     if (!notSent.test(name)) headers.set(name, value);
   });
-  headers.set("Authorization", `Bearer ${parseGrant(grant).token}`);
+  headers.set("Authorization", `Bearer ${token}`);
   if (linkToken) headers.set("X-Access-Token", linkToken);
   const { method, signal, body } = incoming;
   const length = incoming.headers.get("Content-Length");
