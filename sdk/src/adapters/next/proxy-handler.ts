@@ -100,12 +100,21 @@ async function write(response: PagesResponse, answer: Response): Promise<void> {
     response.setHeader(name, value);
   });
   const reader = answer.body?.getReader();
-  const once = (event: "close" | "drain") => new Promise<void>((resume) => response.once(event, resume));
   // One listener for the whole answer, not one for each wait.
-  const closed = once("close");
+  let isClosed = false;
+  let resume = () => {};
+  response.once("close", () => {
+    isClosed = true;
+    resume();
+  });
+  const drained = () =>
+    new Promise<void>((resolve) => {
+      resume = resolve;
+      response.once("drain", resolve);
+    });
   try {
     for (let chunk = await reader?.read(); chunk && !chunk.done; chunk = await reader?.read()) {
-      if (!response.write(chunk.value)) await Promise.race([once("drain"), closed]);
+      if (!response.write(chunk.value) && !isClosed) await drained();
       // Next.js' compression would hold events back.
       response.flush?.();
     }
