@@ -14,7 +14,7 @@ export interface AxiosOptions {
 }
 
 /**
- * What axios (1.12 or later) needs to call a link: `const api = axios.create(axiosOptions(conduit)); await api.get("/api/users/123")`.
+ * What axios (1.12 or later; earlier ones have no `env.fetch`, and would call without tokens) needs to call a link: `const api = axios.create(axiosOptions(conduit)); await api.get("/api/users/123")`.
  * The refresh lies below axios, so no response interceptor is needed, and calls that fail together share one refresh and are all answered.
  * Refusals of this SDK arrive as the `cause` of an `AxiosError` with the same `code`: `isConduitError(error.cause, "session_lost")`.
  */

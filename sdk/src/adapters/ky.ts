@@ -15,7 +15,7 @@ export interface KyOptions {
 }
 
 /**
- * What ky needs to call a link: `const api = ky.create(kyOptions(conduit)); await api.get("api/users/123").json()`.
+ * What ky (1.14 or later) needs to call a link: `const api = ky.create(kyOptions(conduit)); await api.get("api/users/123").json()`.
  * ky's own retries of 429, 503 and network errors stay as they are; do not add 401 to `retry.statusCodes`.
  * Refusals of this SDK arrive as they are: `isConduitError(error, "session_lost")`.
  */
