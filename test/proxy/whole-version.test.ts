@@ -1,8 +1,14 @@
 // promises.md R3: every request is judged, and its credential chosen, by one whole version of the configuration.
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import type { OpenedResource } from "../../server/src/proxy/config/resource-set.ts";
 import { startHttpServer } from "../support/http-server.ts";
+import { tmpDirOfTest } from "../support/tmp-dir.ts";
+import { until } from "../support/until.ts";
+import { CLAIMS, mixedIn, versionOf } from "./config/changing.ts";
+import { demoResources, FakeLog, startFakeControl } from "./config/fake-control.ts";
+import { startPlane } from "./config/plane.ts";
 import { LINK_NAME, linkOf, startProxy, userToken } from "./harness.ts";
 
 test("while the configuration changes between any two steps, no request sees half of one and half of another", async () => {
@@ -45,4 +51,36 @@ test("while the configuration changes between any two steps, no request sees hal
       [`claim-${name}`],
     ]);
   }
+});
+
+test("changes that come by the stream, hundreds a second: every answer belongs to one whole version, and the last is in force", async () => {
+  await using upstream = await startHttpServer();
+  const log = new FakeLog();
+  log.commit(...demoResources(upstream.url), ...versionOf(0, upstream.url));
+  const control = await startFakeControl((call) => {
+    call.write(log.hello(true));
+    for (const chunk of log.snapshot()) call.write(chunk);
+  });
+  const proxy = await startPlane([control.port], tmpDirOfTest());
+  await proxy.plane.whenReady();
+  let version = 0;
+  const timer = setInterval(() => {
+    for (let at = 0; at < 5; at += 1) {
+      version += 1;
+      control.watches[0]?.call.write(log.commit(...versionOf(version, upstream.url)));
+    }
+  }, 5);
+  const statuses = new Set<number>();
+  for (let round = 0; round < 40; round += 1) {
+    const tokens = [1, 2].map((at) => userToken({ ...CLAIMS, nonce_of_test: `${round} ${at}` }));
+    for (const { status } of await Promise.all(tokens.map((token) => proxy.call("/x", undefined, token))))
+      statuses.add(status);
+    await delay(1);
+  }
+  clearInterval(timer);
+  const { mixed, versions } = mixedIn(upstream);
+  expect([mixed, [...statuses]]).toEqual([[], [200]]);
+  expect(versions.size).toBeGreaterThan(20);
+  expect(control.watches).toHaveLength(1);
+  await until("the last version is in force", () => proxy.plane.status().sequence === log.sequence || undefined);
 });

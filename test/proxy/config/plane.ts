@@ -46,8 +46,8 @@ export async function startPlane(ports: readonly number[], dataDir: string, opti
   };
   onTestFinished(stop);
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const call = (path = "/x", linkId = LINK_ID) => {
-    const headers = { "x-access-token": LINK_TOKEN, authorization: `Bearer ${userToken()}` };
+  const call = (path = "/x", linkId = LINK_ID, token = userToken()) => {
+    const headers = { "x-access-token": LINK_TOKEN, authorization: `Bearer ${token}` };
     return fetch(`${origin}/${linkId}${path}`, { headers });
   };
   const status = async () => (await call()).status;
