@@ -63,7 +63,16 @@ export interface ServerSettings extends CommonSettings {
   /** Base64 of one or more 32-byte keys, separated by commas: the first seals, all open. */
   readonly masterKeys: SecretText;
   /** Absent: PGlite in the data directory. */
-  readonly databaseUrl?: SecretText;
+  readonly database?: DatabaseSettings;
+}
+
+/** Where PostgreSQL is. */
+export interface DatabaseSettings {
+  readonly url: SecretText;
+  /** Straight to PostgreSQL, when `url` leads to a pooler that gives connections by transaction. */
+  readonly listenUrl?: SecretText;
+  /** Connections of this process at most; 1-500, default 10. One more listens for changes. */
+  readonly poolSize?: number;
 }
 
 export interface ProxySettings extends CommonSettings {
@@ -182,9 +191,22 @@ export function masterKeys(environment: Environment): SecretText {
   return keys;
 }
 
-/** `DATABASE_URL`; absent = PGlite in the data directory. */
-export const databaseUrl = (environment: Environment): SecretText | undefined =>
-  secretVariable(environment, "DATABASE_URL");
+const POOL_SIZE_MAX = 500;
+
+/** `DATABASE_URL`, `DATABASE_LISTEN_URL`, `DATABASE_POOL_SIZE`; absent = PGlite in the data directory. */
+export function databaseSettings(environment: Environment): DatabaseSettings | undefined {
+  const url = secretVariable(environment, "DATABASE_URL");
+  const listenUrl = secretVariable(environment, "DATABASE_LISTEN_URL");
+  const size = environment.DATABASE_POOL_SIZE ?? "";
+  if (url === undefined) {
+    if (listenUrl !== undefined) throw wrongSetting("DATABASE_LISTEN_URL: give DATABASE_URL too");
+    return undefined;
+  }
+  const poolSize = size === "" ? undefined : Number(size);
+  if (poolSize !== undefined && !(/^\d{1,3}$/.test(size) && poolSize >= 1 && poolSize <= POOL_SIZE_MAX))
+    throw wrongSetting(`DATABASE_POOL_SIZE: give a number of connections, 1-${POOL_SIZE_MAX}`);
+  return { url, ...(listenUrl !== undefined && { listenUrl }), ...(poolSize !== undefined && { poolSize }) };
+}
 
 /** `conduit server`. @throws ExitError (2, 3) naming the flag or variable that is wrong */
 export function serverSettings(flags: RawFlags, environment: Environment): ServerSettings {
@@ -200,7 +222,7 @@ export function serverSettings(flags: RawFlags, environment: Environment): Serve
       "the gRPC port carries secrets and would be plain off loopback: give --tls-cert and --tls-key, or --insecure-grpc",
     );
   const url = publicUrl(flags.publicUrl);
-  const database = databaseUrl(environment);
+  const database = databaseSettings(environment);
   return {
     ...base,
     httpPort: port("http-port", flags.httpPort, 8081),
@@ -212,7 +234,7 @@ export function serverSettings(flags: RawFlags, environment: Environment): Serve
     masterKeys: masterKeys(environment),
     ...(url !== undefined && { publicUrl: url }),
     ...(tls !== undefined && { tls }),
-    ...(database !== undefined && { databaseUrl: database }),
+    ...(database !== undefined && { database }),
   };
 }
 

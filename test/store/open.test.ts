@@ -12,6 +12,7 @@ import { type Clock, systemClock } from "../../server/src/clock.ts";
 import { ExitError } from "../../server/src/model/exit.ts";
 import { SecretText } from "../../server/src/model/secret-text.ts";
 import { systemRandom } from "../../server/src/random.ts";
+import { databaseSettings } from "../../server/src/settings.ts";
 import { lockDirectory } from "../../server/src/store/directory-lock.ts";
 import { openStore, type StoreLocation } from "../../server/src/store/open.ts";
 import { PGLITE_MAJOR_VERSION } from "../../server/src/store/open-pglite.ts";
@@ -137,6 +138,30 @@ describe("DATABASE_URL", () => {
     `mysql://u:${PASSWORD}@h/db`,
     `postgres://u:${PASSWORD}@h:port/db`,
   ])("%# that is none is refused without showing it", (url) => expectRefusal(url, 2, "DATABASE_URL: give postgres://"));
+
+  test("through a pooler is refused with the name of the URL that is wrong", async () => {
+    const url = new SecretText(await createDatabase());
+    const openBoth = (pooled: SecretText, listenUrl: SecretText) =>
+      openStore({ kind: "postgres", url: pooled, listenUrl }, { clock: systemClock, random: systemRandom });
+    const away = new SecretText(`postgres://u:${PASSWORD}@127.0.0.1:1/db`);
+    expect(await failureOf(openBoth(away, url))).toMatchObject({
+      exitCode: 5,
+      message: expect.stringMatching(/^DATABASE_URL: no/),
+    });
+    expect(await failureOf(openBoth(url, away))).toMatchObject({
+      exitCode: 5,
+      message: expect.stringMatching(/^DATABASE_LISTEN_URL: no/),
+    });
+  });
+
+  test("and its pool are settings, named when they are wrong", () => {
+    const read = (environment: Record<string, string>) => databaseSettings({ ...environment });
+    expect(read({})).toBeUndefined();
+    expect(read({ DATABASE_URL: "postgres://h/d", DATABASE_POOL_SIZE: "25" })).toMatchObject({ poolSize: 25 });
+    expect(() => read({ DATABASE_LISTEN_URL: "postgres://h/d" })).toThrow(/^DATABASE_LISTEN_URL: give DATABASE_URL/);
+    for (const size of ["0", "501", "x", "-1", "1e2"])
+      expect(() => read({ DATABASE_URL: "postgres://h/d", DATABASE_POOL_SIZE: size })).toThrow(/^DATABASE_POOL_SIZE/);
+  });
 
   test("where nobody listens, or someone else, says where", async () => {
     const port = new URL(await createDatabase()).port;

@@ -1,7 +1,7 @@
 import { systemClock } from "../clock.ts";
 import { makePrivateDirectory } from "../key-file.ts";
 import { systemRandom } from "../random.ts";
-import { databaseUrl, type Environment } from "../settings.ts";
+import { databaseSettings, type Environment } from "../settings.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
 import { locationOf } from "./server.ts";
@@ -15,9 +15,9 @@ export async function withLocalStore<T>(
   environment: Environment,
   work: (store: Store) => Promise<T>,
 ): Promise<T> {
-  const url = databaseUrl(environment);
-  if (url === undefined) makePrivateDirectory(dataDir);
-  const location = locationOf({ dataDir, ...(url !== undefined && { databaseUrl: url }) });
+  const database = databaseSettings(environment);
+  if (database === undefined) makePrivateDirectory(dataDir);
+  const location = locationOf({ dataDir, ...(database !== undefined && { database }) });
   const store = await openStore(location, { clock: systemClock, random: systemRandom });
   try {
     return await work(store);

@@ -5,12 +5,13 @@ import { createLog } from "../log.ts";
 import type { ServerSettings } from "../settings.ts";
 import type { StoreLocation } from "../store/open.ts";
 import { startControlPlane } from "./control-plane.ts";
+import { watchDatabase } from "./database-watch.ts";
 import { untilStopped } from "./shutdown.ts";
 import { readTls } from "./tls-files.ts";
 
 /** Where the settings put the data. */
-export const locationOf = ({ databaseUrl, dataDir }: Pick<ServerSettings, "databaseUrl" | "dataDir">): StoreLocation =>
-  databaseUrl === undefined ? { kind: "pglite", dataDir } : { kind: "postgres", url: databaseUrl };
+export const locationOf = ({ database, dataDir }: Pick<ServerSettings, "database" | "dataDir">): StoreLocation =>
+  database === undefined ? { kind: "pglite", dataDir } : { kind: "postgres", ...database };
 
 /** `conduit server`: the control plane, until it is told to stop. */
 export async function runServer(settings: ServerSettings, output: Output): Promise<void> {
@@ -25,8 +26,10 @@ export async function runServer(settings: ServerSettings, output: Output): Promi
     routes: [],
   });
   let isStopping = false;
-  const notReady = () => (isStopping ? "stopping" : undefined);
+  const watch = watchDatabase(plane.store, log);
+  const notReady = () => (isStopping ? "stopping" : watch.fault());
   const admin = await listenAdmin({ port: settings.adminPort, registry, notReady }).catch(async (error: unknown) => {
+    watch.stop();
     await plane.stop();
     throw error;
   });
@@ -35,6 +38,7 @@ export async function runServer(settings: ServerSettings, output: Output): Promi
   output.out("conduit ready");
   await untilStopped(async () => {
     isStopping = true;
+    watch.stop();
     await plane.stop();
     await admin.drain(0);
   });

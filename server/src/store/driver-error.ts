@@ -33,7 +33,7 @@ const closedCode = (cause: Record<string, unknown> | undefined): string =>
   /PGlite is clos/.test(text(cause?.message)) ? "CONNECTION_ENDED" : "";
 
 /** Failures of the connection or the server, by driver code and SQLSTATE class: nothing is wrong with the statement. */
-const CONNECTION_CODE = /^(CONNECT|E[A-Z]+$|08|40|53|57|58|28|3D000|25P03|55P03)/;
+const CONNECTION_CODE = /^(CONNECT|E[A-Z]+$|08|40|53|57|58|28|3D000|25006|25P03|55P03)/;
 
 /** SQLSTATE → what it means to a caller. Others are faults of ours: `internal`. */
 function codeOf(facts: Facts): ErrorCode {
@@ -59,8 +59,11 @@ export const isLostRace = (error: unknown): boolean => isLost(factsOf(error));
 /** Whether the database or the way to it failed, and not the statement. */
 export const isConnectionFailure = (error: unknown): boolean => codeOf(factsOf(error)) === "store_unavailable";
 
-/** Codes after which a connection carries no statement any more. */
-const LOST_CODE = /^(CONNECT|E[A-Z]+$|08|57P|25P03)/;
+/**
+ * Codes after which a connection is of no use any more. A server that has become read-only (25006) may be an old primary
+ * after a failover: another connection may lead to the new one.
+ */
+const LOST_CODE = /^(CONNECT|E[A-Z]+$|08|57P|25P03|25006)/;
 
 /** Whether the connection itself is gone. */
 export const isConnectionLost = (error: unknown): boolean => LOST_CODE.test(factsOf(error).code);
@@ -68,8 +71,12 @@ export const isConnectionLost = (error: unknown): boolean => LOST_CODE.test(fact
 /** SQLSTATE or connection code of a driver's error; "" = none. */
 export const driverCode = (error: unknown): string => factsOf(error).code;
 
-/** SQLSTATE class → public text, where the code's own would mislead. */
+/** Public text of a database that answers and takes no changes. */
+export const READ_ONLY_DETAIL = "The database is read-only for now; nothing was changed, try again later";
+
+/** SQLSTATE, or its class → public text, where the code's own would mislead. */
 const DETAILS: Readonly<Record<string, string>> = {
+  "25006": READ_ONLY_DETAIL,
   "22": "A text holds a character that cannot be stored",
   "40": "Too many changes at once; nothing was changed, try again",
 };
@@ -82,6 +89,6 @@ export function fromDriverError(error: unknown, detail?: string): ConduitError {
   const facts = factsOf(error);
   const parts = [facts.code || "no code", facts.constraint, facts.table, facts.statement].filter((part) => part !== "");
   const cause = new Error(`database: ${parts.join(" · ")}`);
-  const said = detail ?? DETAILS[isLost(facts) ? "40" : facts.code.slice(0, 2)];
+  const said = detail ?? (isLost(facts) ? DETAILS["40"] : (DETAILS[facts.code] ?? DETAILS[facts.code.slice(0, 2)]));
   return new ConduitError(codeOf(facts), { cause, ...(said !== undefined && { detail: said }) });
 }

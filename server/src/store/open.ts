@@ -1,9 +1,8 @@
 import type { Clock } from "../clock.ts";
-import type { SecretText } from "../model/secret-text.ts";
 import type { Random } from "../random.ts";
 import type { Driver } from "./driver.ts";
 import { openPglite, openPgliteInMemory } from "./open-pglite.ts";
-import { openPostgres } from "./open-postgres.ts";
+import { openPostgres, type PostgresLocation } from "./open-postgres.ts";
 import { createStore, type Store } from "./store.ts";
 
 /** Where the data lies. */
@@ -12,7 +11,7 @@ export type StoreLocation =
   | { readonly kind: "pglite"; readonly dataDir: string }
   /** Embedded, gone with the process. */
   | { readonly kind: "pglite"; readonly memory: true }
-  | { readonly kind: "postgres"; readonly url: SecretText };
+  | ({ readonly kind: "postgres" } & PostgresLocation);
 
 export interface StoreEffects {
   readonly clock: Clock;
@@ -25,6 +24,6 @@ export async function openStore(location: StoreLocation, { clock, random }: Stor
 }
 
 function openDriver(location: StoreLocation, clock: Clock): Promise<Driver> {
-  if (location.kind === "postgres") return openPostgres(location.url);
+  if (location.kind === "postgres") return openPostgres(location);
   return "memory" in location ? openPgliteInMemory() : openPglite(location.dataDir, clock);
 }

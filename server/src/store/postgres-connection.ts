@@ -1,14 +1,28 @@
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import type { Database } from "./database.ts";
+import { createStatementLane } from "./statement-lane.ts";
 
 /** A statement, a wait for a lock, a transaction left open: none may hold others up for longer. */
-const SESSION = {
-  application_name: "conduit-server",
-  statement_timeout: 15_000,
-  lock_timeout: 10_000,
-  idle_in_transaction_session_timeout: 20_000,
-};
+const TIMEOUTS = { statement_timeout: 15_000, lock_timeout: 10_000, idle_in_transaction_session_timeout: 20_000 };
+const NAME = { application_name: "conduit-server" };
+
+/** The same for one transaction: a pooler's connections belong to nobody, and it refuses settings of a session. */
+const SET_TIMEOUTS = Object.entries(TIMEOUTS)
+  .map(([name, value]) => `set local ${name} = ${value}`)
+  .join("; ");
+
+/** The way to a server. */
+export interface PostgresRoute {
+  readonly url: string;
+  /** Whether a pooler stands in between that gives connections by transaction (PgBouncer). */
+  readonly isPooled: boolean;
+}
+
+/** What begins a transaction, with the bounds of its statements. */
+export const beginningOf = ({ isPooled }: PostgresRoute, begin: string): string =>
+  isPooled ? `${begin}; ${SET_TIMEOUTS}` : begin;
+
 const CONNECT_TIMEOUT_MS = 5_000;
 const END_TIMEOUT_S = 5;
 
@@ -40,7 +54,7 @@ export interface ConnectionCallbacks {
 }
 
 /** Prepares a connection. */
-export function createConnection(url: string, callbacks: ConnectionCallbacks = {}): PostgresConnection {
+export function createConnection(route: PostgresRoute, callbacks: ConnectionCallbacks = {}): PostgresConnection {
   let isLost = false;
   const options = {
     max: 1,
@@ -48,7 +62,9 @@ export function createConnection(url: string, callbacks: ConnectionCallbacks = {
     idle_timeout: 0,
     max_lifetime: null,
     fetch_types: false,
-    connection: SESSION,
+    connection: route.isPooled ? NAME : { ...NAME, ...TIMEOUTS },
+    // A statement that is prepared by name is unknown to the connection of the next transaction.
+    prepare: !route.isPooled,
     onnotice: () => {},
     // Not in its types; `listen()` uses it, and reconnects behind our back.
     onnotify: () => callbacks.onNotify?.(),
@@ -57,7 +73,8 @@ export function createConnection(url: string, callbacks: ConnectionCallbacks = {
       callbacks.onLost?.();
     },
   };
-  const client = postgres(url, options);
+  const client = postgres(route.url, options);
+  const lane = createStatementLane();
   let connecting: Promise<void> | undefined;
 
   const refuse = (): never => {
@@ -86,9 +103,15 @@ export function createConnection(url: string, callbacks: ConnectionCallbacks = {
       return connecting;
     },
     database(mayRun) {
-      const unsafe: typeof client.unsafe = (...args) => (isLost || !mayRun() ? refuse() : client.unsafe(...args));
+      const unsafe = (text: string, values: never[], { prepare = false }: { prepare?: boolean } = {}) => {
+        if (isLost || !mayRun()) refuse();
+        const send = () => (isLost ? refuse() : client.unsafe(text, values, { prepare }));
+        const name = prepare && !route.isPooled ? text : undefined;
+        return statementOf((isArrays) => lane.run(name, async () => (isArrays ? send().values() : send())));
+      };
       // drizzle asks of a client no more than this.
-      return drizzle({ options: client.options, unsafe } as typeof client) as unknown as Database;
+      const asked = { options: client.options, unsafe } as unknown as typeof client;
+      return drizzle(asked) as unknown as Database;
     },
     command: async (text) => (isLost ? refuse() : (await client.unsafe(text)).command),
     discard() {
@@ -97,5 +120,12 @@ export function createConnection(url: string, callbacks: ConnectionCallbacks = {
     end: () => client.end({ timeout: isLost ? 0 : END_TIMEOUT_S }),
   };
 }
+
+/** What drizzle awaits: rows as objects, or after `values()` as arrays. */
+const statementOf = (run: (isArrays: boolean) => Promise<unknown>) => ({
+  values: () => run(true),
+  // biome-ignore lint/suspicious/noThenProperty: drizzle awaits the statement itself
+  then: (...callbacks: Parameters<Promise<unknown>["then"]>) => run(false).then(...callbacks),
+});
 
 const connectionError = (code: string): Error => Object.assign(new Error(`the connection failed: ${code}`), { code });

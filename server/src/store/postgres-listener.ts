@@ -11,7 +11,7 @@ export interface PostgresListener {
 
 /**
  * Listens for changes of the configuration. Each time it has begun to listen it calls `wake` too: what was sent while
- * nobody listened is lost. @throws the driver's error when the first attempt fails
+ * nobody listened is lost. @param url straight to PostgreSQL: a pooler would keep the notifications. @throws the driver's error when the first attempt fails
  */
 export async function startListener(url: string, wake: () => void): Promise<PostgresListener> {
   let connection = connect();
@@ -19,7 +19,7 @@ export async function startListener(url: string, wake: () => void): Promise<Post
   let isStopped = false;
 
   function connect(): PostgresConnection {
-    return createConnection(url, { onNotify: wake, onLost: () => again() });
+    return createConnection({ url, isPooled: false }, { onNotify: wake, onLost: () => again() });
   }
   async function listen(): Promise<void> {
     await connection.connect();

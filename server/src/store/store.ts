@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { sql } from "drizzle-orm";
+import { ConduitError } from "../model/errors.ts";
 import type { Random } from "../random.ts";
 import { runReads, runTransaction } from "./attempt.ts";
-import type { Reader, Tx } from "./database.ts";
+import { type Reader, rowsOf, type Tx } from "./database.ts";
 import type { Driver, TransactionMode } from "./driver.ts";
+import { READ_ONLY_DETAIL } from "./driver-error.ts";
 
 /** The database, whichever it is. Its functions reject with `ConduitError`, or with what the given function threw. */
 export interface Store {
@@ -29,7 +31,7 @@ export interface Store {
    * lost or come twice, so the caller also looks now and then. Returns the way to stop it.
    */
   onWake(wake: () => void): () => void;
-  /** Whether the database answers. @throws ConduitError `store_unavailable` */
+  /** Whether the database answers and takes changes. @throws ConduitError `store_unavailable` saying which */
   ping(): Promise<void>;
   /** Ends all connections; calls after it fail with `store_unavailable`. */
   close(): Promise<void>;
@@ -66,7 +68,14 @@ export async function createStore(driver: Driver, random: Random): Promise<Store
       wakers.add(wake);
       return () => wakers.delete(wake);
     },
-    ping: async () => void (await read((reader) => reader.execute(sql`select 1`))),
+    ping: () => read(requireWritable),
     close: () => driver.close(),
   };
+}
+
+/** A standby, or a server that its operator or a full disk has made read-only, answers and can do nothing for us. */
+async function requireWritable(reader: Reader): Promise<void> {
+  const query = sql`select current_setting('transaction_read_only') = 'on' as closed`;
+  const [row] = await rowsOf<{ closed: boolean }>(reader, query);
+  if (row?.closed === true) throw new ConduitError("store_unavailable", { detail: READ_ONLY_DETAIL });
 }
