@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EncodedResource } from "../model/config-digest.ts";
-import { countConfigCurrent, readConfigCurrent } from "../store/config-current.ts";
+import { countConfigCurrent, scanConfigCurrent } from "../store/config-current.ts";
 import { type ConfigHead, getConfigHead, knownHead } from "../store/config-head.ts";
 import type { Reader } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
@@ -47,7 +47,7 @@ async function encodeAll(reader: Reader, { sequence, digest }: ConfigHead, total
     part = [];
     bytes = 0;
   };
-  for await (const page of pagesOf(reader, total)) {
+  for await (const page of scanConfigCurrent(reader, PAGE)) {
     for (const resource of page) {
       const size = resource.payload.length + resource.name.length + OVERHEAD_BYTES;
       const isFull = part.length === CHUNK_MAX_RESOURCES || bytes + size > CHUNK_MAX_BYTES;
@@ -63,15 +63,4 @@ async function encodeAll(reader: Reader, { sequence, digest }: ConfigHead, total
   if (taken !== total) throw new TypeError("the configuration changed under its own snapshot");
   close(true);
   return chunks;
-}
-
-async function* pagesOf(reader: Reader, total: number): AsyncGenerator<readonly EncodedResource[]> {
-  let after: EncodedResource | undefined;
-  for (let read = 0; read < total; ) {
-    const page = await readConfigCurrent(reader, after, PAGE);
-    if (page.length === 0) return;
-    yield page;
-    read += page.length;
-    after = page.at(-1);
-  }
 }

@@ -2,7 +2,7 @@ import { and, asc, eq, sql } from "drizzle-orm";
 import type { EncodedResource } from "../model/config-digest.ts";
 import type { ConfigResourceKind } from "../model/config-resource.ts";
 import { FLEET } from "./config-head.ts";
-import type { Reader, Tx } from "./database.ts";
+import { type Reader, rowsOf, type Tx } from "./database.ts";
 import { configCurrent } from "./schema.ts";
 
 /** Which resource. */
@@ -65,6 +65,21 @@ export function readConfigCurrent(
     .where(page)
     .orderBy(...order)
     .limit(limit);
+}
+
+/**
+ * All resources in parts, in no order, in one pass over the table: pages by key may each cost a sort of everything while the
+ * table is too new for the planner to know it. Only inside a transaction, once in each.
+ */
+export async function* scanConfigCurrent(tx: Reader, limit: number): AsyncGenerator<readonly EncodedResource[]> {
+  await tx.execute(sql`declare everything no scroll cursor for
+    select kind, name, version::text as version, payload from config_current where fleet = ${sql.raw(`'${FLEET}'`)}`);
+  const fetch = sql.raw(`fetch ${limit} from everything`);
+  for (;;) {
+    const rows = await rowsOf<Omit<EncodedResource, "version"> & { version: string }>(tx, fetch);
+    if (rows.length === 0) return;
+    yield rows.map((row) => ({ ...row, version: BigInt(row.version) }));
+  }
 }
 
 /** How many resources there are. */

@@ -479,7 +479,8 @@ export const SnapshotChunkSchema: GenMessage<SnapshotChunk> = /*@__PURE__*/
   messageDesc(file_conduit_v1_config_service, 6);
 
 /**
- * The changes of one transaction, applied together.
+ * The changes of one transaction, applied together; of several that follow one another when they were committed faster than
+ * they could be sent, and then the last change of each resource.
  *
  * @generated from message conduit.v1.Delta
  */
@@ -506,7 +507,7 @@ export type Delta = Message<"conduit.v1.Delta"> & {
   changes: ResourceChange[];
 
   /**
-   * When it was committed.
+   * When it was committed; of several, when the first was.
    *
    * @generated from field: google.protobuf.Timestamp commit_time = 4;
    */
@@ -1082,7 +1083,7 @@ export const ResourceKindSchema: GenEnum<ResourceKind> = /*@__PURE__*/
 export const ConfigService: GenService<{
   /**
    * Streams the configuration: Hello at once, a snapshot if the resume cursor cannot be honoured, then every change in
-   * order, one Delta per transaction, and heartbeats.
+   * order, no transaction in parts, and heartbeats. While too many ask for snapshots: RESOURCE_EXHAUSTED with RetryInfo.
    *
    * @generated from rpc conduit.v1.ConfigService.WatchConfig
    */
