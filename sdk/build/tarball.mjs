@@ -13,6 +13,12 @@ const folder = mkdtempSync(join(tmpdir(), "conduit-tarball-"));
 const npm = (args, cwd) => execFileSync("npm", args, { cwd, encoding: "utf8", shell: process.platform === "win32" });
 /** Not there on the machines that check this: these two are loaded on phones only. */
 const loadable = ENTRIES.filter(({ peer }) => peer !== "expo-secure-store");
+/** This Node, and whatever else is there: the machine's own Node (20 is the oldest promised), Bun. */
+const runtimes = [
+  [`Node ${process.version}`, process.execPath],
+  ["the machine's Node", "/usr/bin/node"],
+  ["Bun", join(root, "../node_modules/@oven/bun-linux-x64/bin/bun"), "run"],
+].filter(([, program]) => program === process.execPath || isUsable(program));
 const nameOf = ({ name }) => `@conduit-link/sdk${name}`;
 
 const asModule = `
@@ -54,7 +60,8 @@ try {
     symlinkSync(target, join(app, "node_modules", peer), "junction");
   }
   writeFileSync(join(app, "main.mjs"), asModule);
-  execFileSync(process.execPath, ["main.mjs"], { cwd: app, stdio: "inherit" });
+  for (const [, program, ...args] of runtimes)
+    execFileSync(program, [...args, "main.mjs"], { cwd: app, stdio: ["ignore", "inherit", "inherit"] });
   for (const kind of ["mts", "cts"]) {
     writeFileSync(join(app, `consumer.${kind}`), consumer);
     const options = [
@@ -73,8 +80,9 @@ try {
     if (!/^consumer\.[mc]ts\(\d+,14\): error TS2322: [^\n]*\n?$/.test(errors))
       throw new Error(`consumer.${kind}: ${errors}`);
   }
+  const where = runtimes.map(([name]) => name).join(", ");
   console.log(
-    `tarball: ${loadable.length} entries load by import and require on Node ${process.version}, types found by .mts and .cts`,
+    `tarball: ${loadable.length} entries load by import and require (${where}), types found by .mts and .cts`,
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -87,4 +95,10 @@ function typeErrors(args, cwd) {
   } catch (error) {
     return error.stdout;
   }
+}
+
+function isUsable(program) {
+  if (!existsSync(program)) return false;
+  if (!program.endsWith("/node")) return process.platform === "linux" && process.arch === "x64";
+  return Number(execFileSync(program, ["-p", "process.versions.node.split('.')[0]"])) >= 20;
 }
