@@ -1,3 +1,4 @@
+import { abortReason } from "../abort.ts";
 import type { Platform } from "../platform.ts";
 
 interface Globals {
@@ -25,6 +26,7 @@ export async function exclusively<T>(
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
+  if (signal.aborted) throw abortReason(signal);
   if (!locks) return work();
   let isHeld = false;
   const controller = new AbortController();

@@ -1,3 +1,4 @@
+import { within } from "../abort.ts";
 import type { GetToken, Grant, RefreshContext, TokenSource } from "../grant.ts";
 import { parseGrant } from "../grant.ts";
 import { defaultPlatform, type Platform } from "../platform.ts";
@@ -7,6 +8,8 @@ import { grantOf, parseRecord, recordOf, type SessionRecord } from "./record.ts"
 import type { RefreshSource } from "./refresh-source.ts";
 import { endOf, nextRecord, type RotationParts, replaceRecord } from "./rotation.ts";
 import type { TokenStore } from "./store.ts";
+
+const beginTimeoutMs = 10_000;
 
 /** The runtime of a session: replace parts of it in tests. */
 export interface SessionPlatform extends Platform {
@@ -120,8 +123,11 @@ async function renew(shared: Shared, context: RefreshContext): Promise<Grant | n
     show(shared, record ?? endOf(undefined));
     return null;
   }
-  Object.assign(shared, { session: record?.session, token: record?.token });
-  return record ? (grantOf(record, platform.now()) ?? record.token ?? null) : null;
+  shared.token = record?.token;
+  // Whoever signs in next is somebody else for the clients that did not ask, so the one who has left stays noted.
+  if (record === undefined) return null;
+  shared.session = record.session;
+  return grantOf(record, platform.now()) ?? record.token ?? null;
 }
 
 /** Sign-ins and sign-outs of this client come one after the other, and no token is asked for meanwhile. `isLast`: none waits behind this one. */
@@ -137,11 +143,11 @@ async function signIn(shared: Shared, grant: Grant): Promise<void> {
   listen(shared);
   const { platform, store, source } = shared;
   const login = parseGrant(grant);
-  const begun = source.begin ? await source.begin(login) : grant;
-  if (begun === null) throw new Error("The login's tokens do not count any more");
-  const first = { v: 1, session: platform.randomId(), generation: 0 } as const;
-  const record = recordOf(parseGrant(begun), first, platform);
   await inTurn(shared, async (isLast) => {
+    const begun = source.begin ? await within(platform, source.begin(login), beginTimeoutMs) : grant;
+    if (!begun) throw new Error("The login's tokens do not count, or the server did not answer");
+    const first = { v: 1, session: platform.randomId(), generation: 0 } as const;
+    const record = recordOf(parseGrant(begun), first, platform);
     await replaceRecord(store, (previous) => ({ ...record, generation: (previous?.generation ?? 0) + 1 }));
     if (isLast()) show(shared, record);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Grant, isConduitError, type RefreshContext } from "../../../sdk/src/index.ts";
+import { createConduit, type Grant, isConduitError, type RefreshContext } from "../../../sdk/src/index.ts";
 import { memoryStore, type TokenStore } from "../../../sdk/src/session/index.ts";
 import { rejection } from "../fake-link.ts";
 import { createFakePlatform, settle } from "../fake-platform.ts";
@@ -175,6 +175,20 @@ test("when another person signs in elsewhere, the old one's requests are not sen
   await settle();
   expect(await b.tokens.getToken()).toBe("f2-t2");
   expect(isConduitError(await rejection(b.tokens.renew(ofFirst)), "session_lost")).toBe(true);
+});
+
+test("two clients of one session: when it has ended, the next person's token is not the old one's for either", async () => {
+  const origin = openOrigin({ isDocument: false });
+  const { session, tokens } = origin.tab();
+  const url = "https://proxy.example/second-link";
+  const second = createConduit({ url, getToken: session, platform: origin.platform, autoRefresh: false });
+  await session.signIn(origin.plane.login());
+  const ofFirst = await second.tokens.acquire();
+  origin.plane.revoke("f1.1");
+  expect(isConduitError(await rejection(tokens.refresh()), "session_lost")).toBe(true);
+  await session.signIn(origin.plane.login());
+  expect(await second.tokens.getToken()).toBe("f2-t2");
+  expect(isConduitError(await rejection(second.tokens.renew(ofFirst)), "session_lost")).toBe(true);
 });
 
 test("without a channel the change of person is noticed at the next refresh, and signs the old one out first", async () => {
