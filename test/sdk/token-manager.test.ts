@@ -1,4 +1,7 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
+import { type Conduit, createConduit } from "../../sdk/src/index.ts";
+import { createSession, fromToken, memoryStore } from "../../sdk/src/session/index.ts";
 import { settle } from "./fake-platform.ts";
 import { expectCode, openManager } from "./opened-tokens.ts";
 
@@ -114,6 +117,23 @@ describe("what an app sees", () => {
     const [event] = eventsOf("change");
     expect(event?.tokens?.expiresAt).toBe((fake.platform.now?.() ?? 0) + 900_000);
     expect(JSON.stringify(event)).not.toContain("secret-token");
+  });
+
+  test("S25: printed whole, a client, its tokens and its session show no token", async () => {
+    const session = createSession({ store: memoryStore(), refresh: fromToken("secret-session-token") });
+    const options = { url: "https://proxy.example/link", linkToken: "cl_pub_secret", autoRefresh: false };
+    const clients = [
+      createConduit({ ...options, getToken: () => "secret-user-token" }),
+      createConduit({ ...options, getToken: session }),
+    ];
+    for (const client of clients) {
+      await client.tokens.getToken();
+      client.tokens.setToken({ accessToken: "secret-access", refreshToken: "secret-refresh" });
+    }
+    const { linkToken: _, ...shown } = clients[0] as Conduit;
+    const text = inspect([shown, clients[1]?.tokens, session], { depth: 9, showHidden: true, getters: true });
+    expect(text).toContain("fetchWithAuth");
+    expect(text).not.toContain("secret");
   });
 
   test("an unsubscribed listener hears nothing more", () => {

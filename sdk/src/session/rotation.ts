@@ -7,6 +7,8 @@ import type { TokenStore } from "./store.ts";
 
 /** How often a change is tried that others keep coming before. */
 const maxRounds = 5;
+// The signal ends the wait; longer timers fire at once in every engine.
+const maxTimerMs = 2 ** 31 - 1;
 
 /** What rotations work with. */
 export interface RotationParts {
@@ -63,7 +65,7 @@ async function rotate(
   if (pending !== text && !(await store.swap(text, pending))) return undefined;
   // Left when the signal says so, whatever the source does: a lock is held meanwhile.
   const asked = Promise.resolve(source.getToken({ ...context, attemptId, refreshToken }));
-  const grant = await within(platform, asked, Infinity, context.signal);
+  const grant = await within(platform, asked, maxTimerMs, context.signal);
   if (grant === null) {
     // Only if nobody has put a newer token there: then ours was the outdated one, and the session goes on.
     if (!(await store.swap(pending, JSON.stringify(endOf(record))))) return undefined;
