@@ -5,7 +5,7 @@ import type { Random } from "../random.ts";
 import { tryTask } from "../store/advisory-lock.ts";
 import { forgetExpired } from "../store/forget-expired.ts";
 import type { Store } from "../store/store.ts";
-import { createAdmission } from "./admission.ts";
+import { type AdmissionLimits, createAdmission } from "./admission.ts";
 import { compactLog } from "./compact.ts";
 import type { Fleet } from "./fleet.ts";
 import { createFollowedLog } from "./live-log.ts";
@@ -43,6 +43,8 @@ export interface ConfigHubOptions {
   readonly observer?: HubObserver;
   /** For tests. */
   readonly ringLimits?: RingLimits;
+  /** For tests. */
+  readonly admissionLimits?: AdmissionLimits;
 }
 
 /** Without a notification, changes of other replicas are found after this time. */
@@ -56,7 +58,7 @@ export function createConfigHub(options: ConfigHubOptions): ConfigHub {
   const followed = createFollowedLog({ clock, tail: (): Tail => tail, observer, ...limits });
   const tail = createTail({ store, random, log }, followed.follower);
   const snapshots = createSnapshots(store, () => clock.monotonic(), observer.snapshotBuilt);
-  const effects = { fleet, snapshots, admission: createAdmission(), clock, observer };
+  const effects = { fleet, snapshots, admission: createAdmission(options.admissionLimits), clock, observer };
   const streams = new Map<string, number>();
   const endings: (() => void)[] = [];
   let isFailing = false;

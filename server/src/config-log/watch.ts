@@ -67,7 +67,7 @@ export async function* watchLog(
   if (resumeFrom !== undefined && resumeFrom.sequence > log.ring.head().sequence) await log.catchUp();
   const { epoch } = log;
   const reason = reasonForSnapshot(resumeFrom, log);
-  if (reason !== undefined) effects.admission.requireRoom();
+  if (reason !== undefined) requireRoom(effects);
   effects.observer.streamBegan(reason);
   try {
     yield hello(proxyName, reason, log, effects);
@@ -75,6 +75,16 @@ export async function* watchLog(
     if (cursor !== undefined) yield* follow(cursor, epoch, log, signal, effects.observer);
   } finally {
     effects.observer.streamEnded();
+  }
+}
+
+/** Before the reader is told anything: it goes on with what it holds, and comes again. */
+function requireRoom({ admission, observer }: WatchEffects): void {
+  try {
+    admission.requireRoom();
+  } catch (cause) {
+    observer.refused();
+    throw cause;
   }
 }
 
