@@ -1,7 +1,8 @@
 import { Registry } from "prom-client";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createControlMetrics } from "../../server/src/run/control-metrics.ts";
-import { describeStores } from "../support/store.ts";
+import type { Store } from "../../server/src/store/store.ts";
+import { openTestStore } from "../support/store.ts";
 import { commit, databaseState, makeHub, Replica, upsert } from "./changes.ts";
 import { open, running, soon, watch } from "./running-hubs.ts";
 
@@ -13,7 +14,14 @@ async function valuesOf(registry: Registry): Promise<ReadonlyMap<string, number>
   );
 }
 
-describeStores("the hub", (store) => {
+let opened: Store;
+const store = () => opened;
+beforeAll(async () => {
+  opened = await openTestStore("postgres");
+}, 60_000);
+afterAll(() => opened.close());
+
+describe("the hub", () => {
   test("the metrics tell of streams and why they needed a snapshot, of bytes, and of changes found without notification", async () => {
     const registry = new Registry();
     const observer = createControlMetrics(registry, () => Number(hub.head().sequence));

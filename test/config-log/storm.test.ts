@@ -1,14 +1,22 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { WatchConfigResponseSchema } from "@conduit-link/proto/conduit/v1/config_service_pb";
-import { expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { UNOBSERVED } from "../../server/src/config-log/observer.ts";
-import { describeStores } from "../support/store.ts";
+import type { Store } from "../../server/src/store/store.ts";
+import { openTestStore } from "../support/store.ts";
 import { commit, databaseState, makeHub, Replica, upsert } from "./changes.ts";
 import { helloOf, RESUMED, running, soon, synced, watch } from "./running-hubs.ts";
 
 const kindOf = (bytes: Uint8Array | undefined) => bytes && fromBinary(WatchConfigResponseSchema, bytes).event.case;
 
-describeStores("when many reconnect at once", (store) => {
+let opened: Store;
+const store = () => opened;
+beforeAll(async () => {
+  opened = await openTestStore("postgres");
+}, 60_000);
+afterAll(() => opened.close());
+
+describe("when many reconnect at once", () => {
   test("who resumes is served, who needs a snapshot waits after its greeting, and who would wait too long is refused before it", async () => {
     const observer = { ...UNOBSERVED, snapshotBuilt: vi.fn(), refused: vi.fn() };
     const admissionLimits = { atOnce: 1, waitingMax: 1, waitMaxMs: 20_000 };

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ensureHead } from "../../server/src/config-log/epoch.ts";
 import { createRevocationLedger } from "../../server/src/control/revocation-ledger.ts";
 import { revocationName } from "../../server/src/model/resource-name.ts";
@@ -10,7 +10,7 @@ import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import type { Store } from "../../server/src/store/store.ts";
 import { databaseState, silent } from "../config-log/changes.ts";
 import { makeProject, unique } from "../store/rows.ts";
-import { describeStores } from "../support/store.ts";
+import { openTestStore } from "../support/store.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 25, 12);
 const wanted = (project: string, id: string) => ({
@@ -24,7 +24,14 @@ const wanted = (project: string, id: string) => ({
   },
 });
 
-describeStores("revocations that come at once", (store) => {
+let opened: Store;
+const store = () => opened;
+beforeAll(async () => {
+  opened = await openTestStore("postgres");
+}, 60_000);
+afterAll(() => opened.close());
+
+describe("revocations that come at once", () => {
   it("share transactions, and each caller is answered when its own is committed", async () => {
     await ensureHead({ store: store(), random: systemRandom, log: silent });
     const project = await store().transaction((tx) => makeProject(tx, unique("burst")));
