@@ -2,6 +2,7 @@
 // Prints one line per case, `ok <name>` or `not ok <name>: <why>`, then `done <count>`.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { streamEvents } from "../../sdk/src/events/index.ts";
 import {
   type ConduitOptions,
   createConduit,
@@ -10,6 +11,7 @@ import {
   TokenManager,
 } from "../../sdk/src/index.ts";
 import { createControlClient, signUserToken, verifyUserToken } from "../../sdk/src/server/index.ts";
+import { createSession, memoryStore } from "../../sdk/src/session/index.ts";
 
 const SECRET = "a secret of more than thirty-two bytes";
 const LINK_TOKEN = "cl_pub_testtoken";
@@ -185,6 +187,45 @@ const cases: Readonly<Record<string, () => Promise<void>>> = {
   async "a source that hangs ends in refresh_timeout, even with nothing else to keep the process alive"() {
     const manager = new TokenManager({ refresh: () => new Promise<never>(() => {}), refreshTimeoutMs: 20 });
     equal(await rejectionCode(manager.getToken()), "refresh_timeout", "code");
+  },
+  async "clients of one session rotate once, and a sign-out ends it for all"() {
+    let requests = 0;
+    const attempts = new Set<string>();
+    const refresh = async ({ attemptId }: { readonly attemptId: string }) => {
+      requests++;
+      attempts.add(attemptId);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return { token: `t${requests + 1}`, refreshToken: "r2", expiresIn: 900 };
+    };
+    const store = memoryStore();
+    const clients = Array.from({ length: 5 }, () => open({ getToken: createSession({ store, refresh }) }));
+    const tokens = await Promise.all(clients.map((client) => client.tokens.getToken()));
+    equal([new Set(tokens).size, attempts.size], [1, 1], "tokens and attempts");
+    await clients[0]?.signOut();
+    equal(await rejectionCode(clients[1]?.tokens.refresh() ?? Promise.resolve()), "session_lost", "the others");
+    for (const client of clients) client.dispose();
+  },
+  async "an event stream is read, and made again from its last event on"() {
+    const ids: (string | undefined)[] = [];
+    const source = await listen((request, response) => {
+      ids.push(request.headers["last-event-id"] as string | undefined);
+      if (ids.length > 2) return void response.writeHead(204).end();
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(`id: ${ids.length}\r\ndata: \u{1f98a}\r\n\r\n`);
+    });
+    const { fetchWithAuth, dispose } = open({ url: `${source.url}/link`, getToken: () => "t2" });
+    const data: string[] = [];
+    await streamEvents({ fetchWithAuth }, "/events", { retryMs: 5, onEvent: (event) => void data.push(event.data) });
+    equal(
+      [data, ids],
+      [
+        ["\u{1f98a}", "\u{1f98a}"],
+        [undefined, "1", "2"],
+      ],
+      "events and ids",
+    );
+    dispose();
+    source.server.close();
   },
   async "user tokens are signed and verified with WebCrypto"() {
     const token = await signUserToken({ sub: "user-1", secret: SECRET, claims: { email: "a@b.example" } });

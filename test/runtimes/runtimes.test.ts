@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { ROOT } from "../support/source-file.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 
-const CASES = 14;
+const CASES = 16;
 
 /** Where each runtime lies, and how it runs a file. Node 20 is the oldest the SDK promises; the machine's own Node may be one. */
 const RUNTIMES: readonly (readonly [name: string, program: string, args: readonly string[]])[] = [
