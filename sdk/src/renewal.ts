@@ -12,7 +12,7 @@ const maxBackoffMs = 60_000;
 // A server may ask for more patience than our own backoff, but not for a client that is dead for a day.
 const maxRetryAfterMs = 300_000;
 // So many failures in a row, and calls too wait for the backoff: an app in a loop must not become a storm.
-const maxEagerFailures = 4;
+const maxEagerFailures = 9;
 
 /** What is left of a rotation when it has ended, one way or the other. */
 export const settled = { attemptId: undefined, failures: 0, retryAtMs: 0 } satisfies Partial<Renewal>;

@@ -35,7 +35,7 @@ export interface TokenManagerOptions {
  *
  * Refresh starts `min(60 s, a fifth of the lifetime)` before expiry, behind calls that go on with the old token; they wait only for a token
  * that has expired or is missing. One refresh at a time, however many ask. Errors of `refresh` never sign out; `null` does.
- * Failed refreshes are spaced by a jittered backoff; a call that needs a token asks at once all the same, until five have failed in a row or
+ * Failed refreshes are spaced by a jittered backoff; a call that needs a token asks at once all the same, until ten have failed in a row or
  * the error said `retryAfterMs`: then it is refused with the last error. All methods are bound.
  */
 export class TokenManager {

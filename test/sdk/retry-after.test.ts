@@ -122,7 +122,7 @@ test("no server can silence a client for longer than five minutes", async () => 
   expect(asked).toHaveLength(2);
 });
 
-test("an app that calls in a loop while its source fails does not become a storm: after five failures calls are spaced too", async () => {
+test("an app that calls in a loop while its source fails does not become a storm: after ten failures calls are spaced too", async () => {
   const { manager, asked, advance } = openManager({ autoRefresh: false });
   const failed = new Set<unknown>();
   for (let step = 0; step < 600; step++) {
@@ -135,7 +135,7 @@ test("an app that calls in a loop while its source fails does not become a storm
     await advance(100);
   }
   expect(asked.length, "in a minute, against 600 calls").toBeLessThan(12);
-  expect(asked.length).toBeGreaterThan(5);
+  expect(asked.length).toBeGreaterThanOrEqual(10);
 });
 
 test("showing the page overrides our own backoff, for the network may be back, but not what a server asked for", async () => {
