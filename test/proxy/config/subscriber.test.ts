@@ -52,14 +52,15 @@ function follow(addresses = 1) {
     };
   });
   const clock = fakeClock();
+  const random = { ...lowest };
   const log = pino({ level: "silent" });
   const sources = new JwksSources({ fetchJson: () => Promise.reject(new Error("no")), clock, log });
   const receiver = new ConfigReceiver(new CompiledLinks(sources), clock);
   const meter = { received: vi.fn(), applied: vi.fn(), resync: vi.fn(), diskFailed: vi.fn() };
-  const base = { clients, receiver, proxyVersion: "1", clock, random: lowest, log, meter };
+  const base = { clients, receiver, proxyVersion: "1", clock, random, log, meter };
   const subscriber = new ConfigSubscriber({ ...base, onApplied: () => undefined, onConnected: () => undefined });
   subscriber.start();
-  return { streams, subscriber };
+  return { streams, subscriber, random };
 }
 
 const hello = (heartbeatMs: number) =>
@@ -102,6 +103,38 @@ test("a replica that drains is left within the time it names", async () => {
   first?.listener.onEvent(create(WatchConfigResponseSchema, { event: { case: "drain", value: { reconnectWithin } } }));
   await vi.advanceTimersByTimeAsync(5_000);
   expect([first?.isCancelled, streams[1]?.length]).toEqual([true, 1]);
+});
+
+test("what comes after the word that it drains does not keep a proxy at a replica", async () => {
+  const { streams } = follow(2);
+  const [first] = streams[0]!;
+  void first?.listener.onEvent(hello(10_000));
+  const reconnectWithin = durationFromMs(5_000);
+  void first?.listener.onEvent(
+    create(WatchConfigResponseSchema, { event: { case: "drain", value: { reconnectWithin } } }),
+  );
+  void first?.listener.onEvent(create(WatchConfigResponseSchema, { event: { case: "heartbeat", value: {} } }));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect([first?.isCancelled, streams[1]?.length]).toEqual([true, 1]);
+});
+
+test("a snapshot that is refused each time is asked for after longer and longer pauses", async () => {
+  const { streams, random } = follow();
+  random.bytes = highest.bytes;
+  const part = create(WatchConfigResponseSchema, { event: { case: "snapshot", value: { last: false } } });
+  const lie = create(WatchConfigResponseSchema, {
+    event: { case: "snapshot", value: { index: 1, last: true, totalResources: 9n } },
+  });
+  const pausesMs: number[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    const open = streams[0]!;
+    for (const event of [hello(10_000), part, lie]) void open.at(-1)?.listener.onEvent(event);
+    const before = open.length;
+    let ms = 0;
+    for (; open.length === before; ms += 100) await vi.advanceTimersByTimeAsync(100);
+    pausesMs.push(ms);
+  }
+  expect(pausesMs).toEqual([1_000, 2_000, 4_000, 8_000]);
 });
 
 test("after stop nothing is tried again", async () => {

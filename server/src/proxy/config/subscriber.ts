@@ -118,12 +118,17 @@ export class ConfigSubscriber {
       if (applied.result === "applied") meter.applied(clock.monotonic() - startMs);
       this.#settle(applied, event, client, this.#stream === stream);
     };
-    const applied = receiver.receive(event);
-    if (!(applied instanceof Promise)) return settle(applied);
-    this.#applying = applied.then(settle).finally(() => {
-      this.#applying = undefined;
-    });
-    return this.#applying;
+    const failed = (err: unknown) => this.#reconnect("a change could not be applied", err);
+    try {
+      const applied = receiver.receive(event);
+      if (!(applied instanceof Promise)) return settle(applied);
+      this.#applying = applied.then(settle, failed).finally(() => {
+        this.#applying = undefined;
+      });
+      return this.#applying;
+    } catch (err) {
+      return failed(err);
+    }
   }
 
   #settle(applied: Applied, response: WatchConfigResponse, client: ControlClient, isOpen: boolean): void {
@@ -141,7 +146,10 @@ export class ConfigSubscriber {
       this.#heartbeatMs = msFromDuration(event.value.heartbeatInterval) || HEARTBEAT_DEFAULT_MS;
       if (event.value.mode !== Hello_Mode.RESUME) meter.resync(snapshotReasonOf(event.value));
       onConnected(client);
-    } else this.#failures = 0;
+    } else if (event.case !== "snapshot" || applied.result === "applied") {
+      // Not for the parts of a snapshot: one that is refused at its end would be asked for again without a pause.
+      this.#failures = 0;
+    }
     this.#watch(MISSED_HEARTBEATS * this.#heartbeatMs);
     if (event.case === "drain") this.#drain(msFromDuration(event.value.reconnectWithin) ?? 0);
   }
@@ -160,7 +168,7 @@ export class ConfigSubscriber {
     this.#timer = setTimeout(() => this.#reconnect("the configuration stream fell silent", undefined), timeoutMs);
   }
 
-  #reconnect(message: string, err: Error | undefined): void {
+  #reconnect(message: string, err: unknown): void {
     if (this.#isStopped) return;
     this.#close();
     this.#failures += 1;
