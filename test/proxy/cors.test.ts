@@ -43,6 +43,17 @@ describe("preflights", () => {
     await upstream.close();
   });
 
+  test("let a page resume an event stream: Last-Event-ID is allowed to who asks for it", async () => {
+    const { upstream, proxy } = await proxyOf();
+    const headers = { origin: APP, "access-control-request-method": "GET" };
+    for (const url of [`${proxy.url}/events`, `http://127.0.0.1:${proxy.port}/no-such-link/events`]) {
+      const asked = { ...headers, "access-control-request-headers": "authorization,last-event-id" };
+      const answer = await fetch(url, { method: "OPTIONS", headers: asked });
+      expect(answer.headers.get("access-control-allow-headers")).toMatch(/^authorization, .+, dpop, last-event-id$/);
+    }
+    await upstream.close();
+  });
+
   test("of unknown and disabled links look like those of an open one", async () => {
     const { upstream, proxy } = await proxyOf({ link: { state: "DISABLED" } });
     for (const url of [`http://127.0.0.1:${proxy.port}/no-such-link/x`, `${proxy.url}/x`]) {

@@ -61,8 +61,6 @@ interface Ending {
  * `fetchWithAuth` that will not pass (`session_lost` …), and `events_refused` for any other answer, a fetch that cannot stream (React
  * Native's own; pass the one of `expo/fetch` as `platform.fetch` of the client), and an event beyond `eventMaxChars`. A refusal's
  * `response` is a property of the error.
- *
- * In a page of another origin a browser lets `Last-Event-ID` through only if the link's CORS headers list `last-event-id`.
  */
 export async function streamEvents(
   { fetchWithAuth }: Pick<Conduit, "fetchWithAuth">,

@@ -55,6 +55,20 @@ export function compileCors(link: Link, tokens: readonly LinkToken[]): CorsPlan 
   };
 }
 
+/** A place in an event stream: an SDK in a page resumes by fetch what `EventSource` resumes by itself. */
+const RESUMES_STREAM = /(?:^|,)[ \t]*last-event-id[ \t]*(?:,|$)/i;
+
+/** The lines for a preflight that asks for these headers: `Last-Event-ID` is allowed to who asks for it, on every link. */
+export function preflightLinesFor(
+  { preflightLines: lines }: CorsPlan,
+  requestedHeaders: readonly string[],
+): readonly string[] {
+  if (!requestedHeaders.some((line) => RESUMES_STREAM.test(line))) return lines;
+  return lines.map((line, index) =>
+    lines[index - 1] === "Access-Control-Allow-Headers" ? `${line}, last-event-id` : line,
+  );
+}
+
 /** A way in is a token, or none at all where the mode lets one. No way in counts as open: refusals stay readable. */
 function everyWayInHasOrigins(link: Link, tokens: readonly LinkToken[]): boolean {
   if (link.linkTokenMode !== "REQUIRED" || tokens.length === 0) return false;

@@ -1,5 +1,5 @@
 import { Refusal } from "../judge/refusal.ts";
-import { corsLines, isPreflight } from "./cors-plan.ts";
+import { corsLines, isPreflight, preflightLinesFor } from "./cors-plan.ts";
 import type { WithCors, WithLink } from "./stage-values.ts";
 
 /**
@@ -18,5 +18,8 @@ export function cors<R extends WithLink>(routed: R): (R & WithCors) | Refusal {
   }
   const lines = corsLines(served.cors, head.origin[0]);
   const isAsked = isPreflight(incoming.method, head.origin, head.requestedMethod);
-  return { ...routed, cors: { lines, preflight: isAsked ? served.cors.preflightLines : undefined } };
+  return {
+    ...routed,
+    cors: { lines, preflight: isAsked ? preflightLinesFor(served.cors, head.requestedHeaders) : undefined },
+  };
 }

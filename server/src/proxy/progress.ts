@@ -4,7 +4,7 @@ import { Refusal } from "../judge/refusal.ts";
 import type { User } from "../judge/user.ts";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
-import { ANY_ORIGIN, corsLines, isPreflight } from "./cors-plan.ts";
+import { ANY_ORIGIN, corsLines, isPreflight, preflightLinesFor } from "./cors-plan.ts";
 import type { EchoScanner } from "./echo-scanner.ts";
 import type { Abortable, AnswerEnd, AnswerSink, ProxyRequest } from "./exchange.ts";
 import type { FinishedRequest } from "./record.ts";
@@ -98,7 +98,7 @@ export function refuseUnrouted(progress: Progress, accepted: Accepted, refusal: 
   const isAsked = isPreflight(incoming.method, head.origin, head.requestedMethod);
   const plan = progress.served?.cors ?? ANY_ORIGIN;
   progress.corsLines = corsLines(plan, head.origin[0]);
-  return isAsked ? sendPreflight(progress, plan.preflightLines) : refuse(progress, refusal);
+  return isAsked ? sendPreflight(progress, preflightLinesFor(plan, head.requestedHeaders)) : refuse(progress, refusal);
 }
 
 /** Answers a preflight: 204, whatever the link would say of the request itself. */

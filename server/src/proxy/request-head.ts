@@ -28,6 +28,7 @@ export interface RequestHead {
   readonly via: readonly string[];
   readonly forwardedFor: readonly string[];
   readonly requestedMethod: readonly string[];
+  readonly requestedHeaders: readonly string[];
   readonly webSocketKey: readonly string[];
   readonly webSocketVersion: readonly string[];
   readonly webSocketProtocol: readonly string[];
@@ -53,6 +54,7 @@ const PICKED = new Map<string, Picked>([
   ["via", "via"],
   ["x-forwarded-for", "forwardedFor"],
   ["access-control-request-method", "requestedMethod"],
+  ["access-control-request-headers", "requestedHeaders"],
   ["sec-websocket-key", "webSocketKey"],
   ["sec-websocket-version", "webSocketVersion"],
   ["sec-websocket-protocol", "webSocketProtocol"],
@@ -77,6 +79,7 @@ const EMPTY: Omit<RequestHead, "names"> = {
   via: NONE,
   forwardedFor: NONE,
   requestedMethod: NONE,
+  requestedHeaders: NONE,
   webSocketKey: NONE,
   webSocketVersion: NONE,
   webSocketProtocol: NONE,
