@@ -1,10 +1,11 @@
 // Process: a whole control plane on PostgreSQL, as `conduit server` runs it, with a project, a link and a minter's key.
-// Argument: the database's URL. Asked "setup", it says what a caller needs; asked for updates, it makes them.
+// Argument: the database's URL. Asked "setup", it says what a caller needs; asked for deeds, it does them.
+import { create } from "@bufbuild/protobuf";
 import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_service_pb";
 import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_pb";
-import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
-import { createClient } from "@connectrpc/connect";
+import { RefreshTokenRequestSchema, TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
+import { createClient, createHandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import { Registry } from "prom-client";
@@ -13,7 +14,7 @@ import { SecretText } from "../../server/src/model/secret-text.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { startControlPlane } from "../../server/src/run/control-plane.ts";
 import { preparedSql } from "../../server/src/store/prepared-query.ts";
-import { type ControlSetup, serveParent, type UpdateAnswer, type UpdateOrder } from "./messages.ts";
+import { type ControlSetup, type DeedAnswer, type DeedOrder, serveParent } from "./messages.ts";
 
 /** Clients of each workload. */
 const CLIENTS_MAX = 64;
@@ -52,8 +53,9 @@ const openSession = async (index: number): Promise<string> => {
   const minted = await createClient(TokenService, transport).mintToken({ parent, subject, links: [link], session: {} });
   return minted.refreshToken;
 };
+/** Each client its own session. */
 const refreshTokens = await Promise.all(Array.from({ length: CLIENTS_MAX }, (_, index) => openSession(index)));
-const setup: ControlSetup = { parent, link, apiKey: apiKey?.key ?? "", refreshTokens };
+const setup: ControlSetup = { parent, link, apiKey: apiKey?.key ?? "" };
 
 await plane.store.transaction(async (tx) => {
   await tx.execute(sql`create table bench_rows (id int primary key, value int not null)`);
@@ -65,22 +67,39 @@ const UPDATE_ROW = preparedSql(
   sql`update bench_rows set value = value + 1 where id = ${sql.placeholder("id")}::text::int`,
 );
 
-/** Clients at once, each with a row of its own: the least that a change of something stored takes. */
-async function update({ updates, durationMs }: UpdateOrder): Promise<UpdateAnswer> {
+const tokens = plane.control.services.find(({ service }) => service.typeName === TokenService.typeName)
+  ?.implementation as ServiceImpl<typeof TokenService>;
+
+const DEEDS: Readonly<Record<DeedOrder["deed"], (client: number) => Promise<void>>> = {
+  async refresh(client) {
+    const context = createHandlerContext({
+      ...{ service: TokenService, method: TokenService.method.refreshToken, protocolName: "bench" },
+      ...{ requestMethod: "POST", url: "http://bench.invalid/" },
+    });
+    const request = create(RefreshTokenRequestSchema, { refreshToken: refreshTokens[client] ?? "" });
+    refreshTokens[client] = (await tokens.refreshToken(request, context)).refreshToken ?? "";
+  },
+  // A row for each client: the least that a change of something stored takes.
+  async update(client) {
+    await plane.store.transaction((tx) => UPDATE_ROW.run(tx, { id: `${client}` }));
+  },
+};
+
+async function repeat({ deed, clients, durationMs }: DeedOrder): Promise<DeedAnswer> {
   const untilMs = performance.now() + durationMs;
   let completed = 0;
-  const runOne = async (row: number): Promise<void> => {
+  const runOne = async (client: number): Promise<void> => {
     while (performance.now() < untilMs) {
-      await plane.store.transaction((tx) => UPDATE_ROW.run(tx, { id: `${row}` }));
+      await DEEDS[deed](client);
       completed += 1;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(updates, CLIENTS_MAX) }, (_, row) => runOne(row)));
+  await Promise.all(Array.from({ length: Math.min(clients, CLIENTS_MAX) }, (_, client) => runOne(client)));
   return { completed };
 }
 
-process.on("message", (message: "setup" | "cpu" | UpdateOrder) => {
+process.on("message", (message: "setup" | "cpu" | DeedOrder) => {
   if (message === "setup") process.send?.(setup);
-  else if (message !== "cpu") void update(message).then((answer) => process.send?.(answer));
+  else if (message !== "cpu") void repeat(message).then((answer) => process.send?.(answer));
 });
 serveParent(plane.grpcPort);

@@ -63,19 +63,15 @@ export interface GrpcWorkloadOrder {
   readonly authorization: string;
 }
 
-/** Tells the gRPC load generator refresh tokens, one per call in flight: each call sends the one its last answer gave. */
-export interface RefreshWorkloadOrder {
-  readonly workload: string;
-  readonly refreshTokens: readonly string[];
-}
-
-/** Asked of the benchmark's control plane: one-row UPDATE transactions over its own pool, so many at a time. */
-export interface UpdateOrder {
-  readonly updates: number;
+/** Asked of the benchmark's control plane: deeds over its own pool, by so many clients at a time. */
+export interface DeedOrder {
+  /** `refresh`: of a session, by the service. `update`: a transaction that changes one row. */
+  readonly deed: "refresh" | "update";
+  readonly clients: number;
   readonly durationMs: number;
 }
 
-export interface UpdateAnswer {
+export interface DeedAnswer {
   readonly completed: number;
 }
 
@@ -84,7 +80,6 @@ export interface ControlSetup {
   readonly parent: string;
   readonly link: string;
   readonly apiKey: string;
-  readonly refreshTokens: readonly string[];
 }
 
 /** Asked of the look-ups: measure once. */

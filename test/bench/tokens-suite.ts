@@ -3,15 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { MintTokenRequestSchema } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { startPostgres } from "../support/postgres-server.ts";
 import { type BenchProcess, canPin, MEASURED_CORE, OTHER_CORE, startProcess } from "./bench-process.ts";
-import type {
-  ControlSetup,
-  GrpcWorkloadOrder,
-  LoadAnswer,
-  LoadOrder,
-  RefreshWorkloadOrder,
-  UpdateAnswer,
-  UpdateOrder,
-} from "./messages.ts";
+import type { ControlSetup, DeedAnswer, DeedOrder, GrpcWorkloadOrder } from "./messages.ts";
 import { quartilesOf } from "./quartiles.ts";
 import type { Figure, Limit } from "./report.ts";
 import { type Candidate, measure, perRound, type RoundOptions, valuesOf } from "./rounds.ts";
@@ -24,7 +16,7 @@ const IN_FLIGHT = 16;
 
 /**
  * CPU of the control plane per minted token (ES256, gRPC, PostgreSQL, audit on) beside a bare grpc-js echo, and the wall
- * time of a refresh over gRPC beside a one-row UPDATE transaction over the same pool.
+ * time of a refresh by the service beside a one-row UPDATE transaction over the same pool.
  */
 export async function tokensSuite(options: RoundOptions): Promise<Figure[]> {
   const started: BenchProcess[] = [];
@@ -40,8 +32,7 @@ export async function tokensSuite(options: RoundOptions): Promise<Figure[]> {
     const control = await start("control-server.ts", MEASURED_CORE, [await database.createDatabase()]);
     const echo = await start("grpc-echo.ts", MEASURED_CORE);
     const load = await start("grpc-load.ts", OTHER_CORE);
-    const setup = await control.ask<ControlSetup>("setup");
-    const mint = mintOrder(setup);
+    const mint = mintOrder(await control.ask<ControlSetup>("setup"));
     await load.ask(mint);
     await load.ask({ ...mint, workload: "echo", path: "/bench.Echo/Echo" } satisfies GrpcWorkloadOrder);
     const candidates: Candidate[] = [
@@ -56,7 +47,7 @@ export async function tokensSuite(options: RoundOptions): Promise<Figure[]> {
       { name: "P6.mint_cpu_us", quartiles: of("mint", "cpuMicrosPerRequest"), unit: "us", limit: "-" },
       { name: "P6.echo_cpu_us", quartiles: of("echo", "cpuMicrosPerRequest"), unit: "us", limit: "-" },
       { name: "P6.mints_per_s", quartiles: of("mint", "requestsPerSecond"), unit: "1/s", limit: "-" },
-      ...(await measureRefresh(load, control, setup, options)),
+      ...(await measureRefresh(control, options)),
     ];
   } finally {
     for (const process of started) process.stop();
@@ -64,29 +55,16 @@ export async function tokensSuite(options: RoundOptions): Promise<Figure[]> {
   }
 }
 
-async function measureRefresh(
-  load: BenchProcess,
-  control: BenchProcess,
-  { refreshTokens }: ControlSetup,
-  { rounds, sliceMs, warmUpMs }: RoundOptions,
-): Promise<Figure[]> {
-  await load.ask({ workload: "refresh", refreshTokens } satisfies RefreshWorkloadOrder);
-  const refresh = async (durationMs: number): Promise<number> => {
-    const mode = { kind: "closed", connections: IN_FLIGHT } as const;
-    const order: LoadOrder = { port: control.port, durationMs, mode, workload: "refresh" };
-    const { completed, failures } = await load.ask<LoadAnswer>(order);
-    if (Object.keys(failures).length > 0) throw new Error(`refresh: refused: ${JSON.stringify(failures)}`);
+async function measureRefresh(control: BenchProcess, { rounds, sliceMs, warmUpMs }: RoundOptions): Promise<Figure[]> {
+  const micros = async (deed: DeedOrder["deed"], durationMs: number): Promise<number> => {
+    const { completed } = await control.ask<DeedAnswer>({ deed, clients: IN_FLIGHT, durationMs } satisfies DeedOrder);
     return (durationMs * 1_000 * IN_FLIGHT) / completed;
   };
-  const update = async (durationMs: number): Promise<number> => {
-    const order: UpdateOrder = { updates: IN_FLIGHT, durationMs };
-    return (durationMs * 1_000 * IN_FLIGHT) / (await control.ask<UpdateAnswer>(order)).completed;
-  };
-  await refresh(warmUpMs);
-  await update(warmUpMs);
+  await micros("refresh", warmUpMs);
+  await micros("update", warmUpMs);
   const times: Array<{ refreshMicros: number; updateMicros: number }> = [];
   for (let round = 0; round < rounds; round += 1)
-    times.push({ refreshMicros: await refresh(sliceMs), updateMicros: await update(sliceMs) });
+    times.push({ refreshMicros: await micros("refresh", sliceMs), updateMicros: await micros("update", sliceMs) });
   const vsUpdate = quartilesOf(times.map(({ refreshMicros, updateMicros }) => refreshMicros / updateMicros));
   const refreshMicros = quartilesOf(times.map((one) => one.refreshMicros));
   const updateMicros = quartilesOf(times.map((one) => one.updateMicros));

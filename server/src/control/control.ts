@@ -65,6 +65,7 @@ import { createRevocationLedger } from "./revocation-ledger.ts";
 import { revocationService } from "./revocations/service.ts";
 import { sweepRevocations } from "./revocations/sweep.ts";
 import { secretService } from "./secrets/service.ts";
+import { createSessionReader } from "./session-reader.ts";
 import { sessionService } from "./sessions/service.ts";
 import { rotateDueKeys } from "./signing-keys/rotation-job.ts";
 import { signingKeyService } from "./signing-keys/service.ts";
@@ -175,6 +176,7 @@ function depsOf({ store, keyring, fleet, jwksSources, clock, random, log, public
     revocationLedger: createRevocationLedger(store),
     readIssuingFacts: createIssuingFacts(store, clock),
     knownDataKeys: createKnownDataKeys(),
+    readSession: createSessionReader(store),
     clock,
     random,
     log,

@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import type { Random } from "../random.ts";
 import type { Keyring } from "../sealing/keyring.ts";
 import type { SealingKey } from "../sealing/sealing-key.ts";
+import type { SessionRow } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditLedger } from "./audit-ledger.ts";
 import type { ReadIssuingFacts } from "./issuing-facts.ts";
@@ -26,6 +27,8 @@ export interface Deps {
   readonly revocationLedger: RevocationLedger;
   readonly readIssuingFacts: ReadIssuingFacts;
   readonly knownDataKeys: KnownDataKeys;
+  /** A session as it is now, without a lock. */
+  readonly readSession: (id: string) => Promise<SessionRow | undefined>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -3,9 +3,9 @@ import { sessionName } from "../model/resource-name.ts";
 import type { Session } from "../model/session.ts";
 import type { SealedPlace } from "../sealing/envelope.ts";
 import { dataKeyIdOf } from "../sealing/keyring.ts";
-import type { Reader } from "../store/database.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { Deps } from "./deps.ts";
+import type { Reading } from "./known-data-keys.ts";
 
 /** What every access token of a session says besides names and times. */
 export interface SessionContent {
@@ -29,11 +29,11 @@ export const refreshKeyPlace = (project: string, id: string): SealedPlace => ({
 
 /** The key of a session's refresh tokens. */
 export async function openRefreshKey(
-  reader: Reader,
+  read: Reading,
   { keyring, knownDataKeys }: Deps,
   { project, id, sealedRefreshKey }: SessionRow,
 ): Promise<Uint8Array> {
-  const dataKey = await knownDataKeys.get(reader, dataKeyIdOf(sealedRefreshKey));
+  const dataKey = await knownDataKeys.get(read, dataKeyIdOf(sealedRefreshKey));
   if (dataKey === undefined) throw new TypeError("the data key of a session is gone");
   return keyring.open(dataKey, sealedRefreshKey, refreshKeyPlace(project, id));
 }

@@ -13,14 +13,22 @@ export type AuditRow = typeof auditRecords.$inferSelect;
 /** Longest text of one field of a record, in UTF-16 code units: subjects are the callers' and may be anything. */
 const TEXT_MAX = 1_024;
 
-/** Rows come as one JSON text, so that the statement is the same for any number of them. */
-const INSERT = preparedSql(sql`
+/**
+ * Inserts the records that `auditText` gives as value of the placeholder `records`. One text, so that the statement is the
+ * same for any number of them.
+ * @param others FROM items that must have a row, each with a comma before it; default none
+ */
+export const auditInsert = (others: SQL = sql``): SQL => sql`
   insert into ${auditRecords}
     ("project", "time", "actor", "action", "resource", "request_id", "client_address", "details")
-  select "project", "time", "actor", "action", "resource", "requestId", "clientAddress", "details"
-  from jsonb_to_recordset(${sql.placeholder("rows")}::text::jsonb) as given(
+  select given."project", given."time", "actor", "action", "resource", "requestId", "clientAddress", "details"
+  from jsonb_to_recordset(${sql.placeholder("records")}::text::jsonb) as given(
     "project" text, "time" timestamptz, "actor" text, "action" text, "resource" text,
-    "requestId" text, "clientAddress" text, "details" jsonb)`);
+    "requestId" text, "clientAddress" text, "details" jsonb)${others}`;
+
+export const auditText = (events: readonly AuditEvent[]): string => JSON.stringify(events.map(rowOf));
+
+const INSERT = preparedSql(auditInsert());
 
 /**
  * Writes down what this transaction does: the record is there if and only if the deed is. Unchained, since a chain's head
@@ -28,7 +36,7 @@ const INSERT = preparedSql(sql`
  * (`appendChanges`), which holds the lock of all configuration changes.
  */
 export async function recordAudit(tx: Tx, ...events: readonly AuditEvent[]): Promise<void> {
-  if (events.length > 0) await INSERT.run(tx, { rows: JSON.stringify(events.map(rowOf)) });
+  if (events.length > 0) await INSERT.run(tx, { records: auditText(events) });
 }
 
 function rowOf(event: AuditEvent): Omit<AuditRow, "id" | "block"> {

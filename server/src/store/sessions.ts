@@ -1,6 +1,9 @@
 import { and, asc, eq, gt, isNull, lt, ne, sql } from "drizzle-orm";
+import type { AuditEvent } from "../model/audit-event.ts";
+import { auditInsert, auditText } from "./audit.ts";
 import type { Reader, Tx } from "./database.ts";
-import { preparedSelect, preparedSql } from "./prepared-query.ts";
+import { preparedSelect, preparedSql, textsOf } from "./prepared-query.ts";
+import { auditRecords } from "./schema-audit.ts";
 import { sessions } from "./schema-tokens.ts";
 
 /**
@@ -60,6 +63,36 @@ const ROTATE = preparedSql(sql`
 /** The next refresh token is the current one. The caller holds the row's lock. */
 export async function rotateSession(tx: Tx, id: string, attemptId: string, now: Date): Promise<void> {
   await ROTATE.run(tx, { id, attemptId, now: now.toISOString() });
+}
+
+const WITH_IDS = preparedSelect(sessions, sql`${sessions.id} = any(${textsOf("ids")}::uuid[])`);
+
+export const getSessions = (reader: Reader, ids: readonly string[]): Promise<SessionRow[]> =>
+  WITH_IDS.run(reader, { ids: JSON.stringify(ids) });
+
+const ROTATE_UNCHANGED = preparedSql<{ id: bigint }>(
+  sql`with rotated as (
+    update ${sessions} set "counter" = "counter" + 1, "rotate_time" = ${sql.placeholder("now")}::timestamptz,
+      "attempt_id" = ${sql.placeholder("attemptId")}
+    where "id" = ${sql.placeholder("id")} and "counter" = ${sql.placeholder("counter")}::text::bigint
+      and "revoke_time" is null
+    returning "id")
+  ${auditInsert(sql`, rotated`)} returning ${auditRecords.id}`,
+  { id: auditRecords.id },
+);
+
+/**
+ * Rotates a session that is still as it was read, and records it, in one statement without a lock held before: of calls
+ * that read the same, one finds its counter. False = it has changed, and nothing was done.
+ */
+export async function rotateUnchanged(
+  tx: Tx,
+  { id, counter }: Pick<SessionRow, "id" | "counter">,
+  attemptId: string,
+  event: AuditEvent,
+): Promise<boolean> {
+  const values = { id, counter: `${counter}`, attemptId, now: new Date(event.timeMs).toISOString() };
+  return (await ROTATE_UNCHANGED.run(tx, { ...values, records: auditText([event]) })).length > 0;
 }
 
 /** The current refresh token was answered again. */

@@ -15,7 +15,7 @@ import { judgeRefresh, type RefreshVerdict } from "../../policy/refresh.ts";
 import { narrowScope } from "../../policy/scope.ts";
 import { recordAudit } from "../../store/audit.ts";
 import type { Tx } from "../../store/database.ts";
-import { lockSession, noteReplay, rotateSession, type SessionRow } from "../../store/sessions.ts";
+import { lockSession, noteReplay, rotateSession, rotateUnchanged, type SessionRow } from "../../store/sessions.ts";
 import { timestampFromMs } from "../../wire/time.ts";
 import { auditBy } from "../audit-of.ts";
 import type { Deps } from "../deps.ts";
@@ -46,7 +46,9 @@ export async function refreshToken(issuing: IssuingCall, request: RefreshTokenRe
   const presented = readRefreshToken(request.refreshToken);
   if (presented === undefined) throw new ConduitError("refresh_token_invalid");
   const tokenId = deps.random.uuid();
-  const step = await deps.store.transaction((tx) => refresh(tx, issuing, presented, request, tokenId));
+  const step =
+    (await rotateAtOnce(issuing, presented, request, tokenId)) ??
+    (await deps.store.transaction((tx) => refresh(tx, issuing, presented, request, tokenId)));
   if (step.done === "too_wide") throw invalidFields([{ field: "scope", description: "has more than the session's" }]);
   // After the commit: whoever is told that the session has ended can rely on it.
   if (step.done !== "refreshed") throw new ConduitError("refresh_token_invalid");
@@ -68,6 +70,29 @@ export async function refreshToken(issuing: IssuingCall, request: RefreshTokenRe
   });
 }
 
+/**
+ * The ordinary case, without a transaction that holds a lock: the current token of an open session, nobody else at it.
+ * Undefined = anything else, and nothing was done: `refresh` is to judge it under the lock.
+ */
+async function rotateAtOnce(
+  { deps, call }: IssuingCall,
+  presented: RefreshToken,
+  { attemptId, clientId, scope: wantedScope }: RefreshTokenRequest,
+  tokenId: string,
+): Promise<Step | undefined> {
+  const session = await deps.readSession(presented.session);
+  const nowMs = deps.clock.now();
+  if (session === undefined || !isSessionOpen(session, nowMs) || !isClientOf(session, clientId)) return undefined;
+  const key = await openRefreshKey(deps.store.read, deps, session);
+  if (!isSignedWith(key, presented)) return undefined;
+  const verdict = judgeRefresh(stateOf(session), { counter: presented.counter, attemptId }, nowMs);
+  const scope = narrowScope(wordsOf(session.scope), wantedScope);
+  if (verdict !== "rotate" || scope === undefined) return undefined;
+  const event = auditBy(nameOf(session), call, nameOf(session), nowMs, detailsOf(session, verdict, tokenId));
+  if (!(await deps.store.statement((tx) => rotateUnchanged(tx, session, attemptId, event)))) return undefined;
+  return { done: "refreshed", session, scope, refreshToken: writeRefreshToken(key, session.id, session.counter + 1) };
+}
+
 async function refresh(
   tx: Tx,
   { deps, call }: IssuingCall,
@@ -79,7 +104,7 @@ async function refresh(
   // Read after the lock was given: the wait for it may have been long.
   const nowMs = deps.clock.now();
   if (session === undefined || !isSessionOpen(session, nowMs)) return REFUSED;
-  const key = await openRefreshKey(tx, deps, session);
+  const key = await openRefreshKey((read) => read(tx), deps, session);
   if (!isSignedWith(key, presented) || !isClientOf(session, clientId)) return REFUSED;
   const { counter } = presented;
   const verdict = judgeRefresh(stateOf(session), { counter, attemptId }, nowMs);

@@ -88,7 +88,7 @@ async function revokeSession(
 /** Whether a refresh token's MAC is right: who only knows a session's id must not end it by a token made up around it. */
 async function isHeldBy(tx: Tx, deps: Deps, row: SessionRow, text: string): Promise<boolean> {
   const presented = readRefreshToken(text);
-  return presented === undefined || isSignedWith(await openRefreshKey(tx, deps, row), presented);
+  return presented === undefined || isSignedWith(await openRefreshKey((read) => read(tx), deps, row), presented);
 }
 
 async function withdrawalOf(
