@@ -155,7 +155,7 @@ const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["control/links/debug-keys.ts", "a new debug key is shown once"],
   ["control/link-tokens/create.ts", "a new link token is shown once"],
   ["control/operator-key.ts", "the first API key is hashed for the database"],
-  ["control/proxies/service.ts", "a new join token or credential is shown once"],
+  ["control/proxies/join.ts", "a new join token or credential is shown once"],
   ["control/secret-values.ts", "a new value is sealed for the database"],
   ["control/signing-keys.ts", "a new private key is sealed for the database"],
   ["control/tokens/mint.ts", "a session's first refresh token is shown once"],

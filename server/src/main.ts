@@ -11,7 +11,9 @@ import { linkRollback } from "./cli/link-rollback.ts";
 import { type Output, processOutput } from "./cli/output.ts";
 import { proxyJoinToken } from "./cli/proxy-join-token.ts";
 import { proxyList } from "./cli/proxy-list.ts";
+import { rolloutStatus, rolloutWait } from "./cli/rollout.ts";
 import { tokenMint } from "./cli/token-mint.ts";
+import { systemClock } from "./clock.ts";
 import { ConduitError } from "./model/errors.ts";
 import { EXIT, ExitError, wrongSetting } from "./model/exit.ts";
 import { createLocalApiKey } from "./run/local.ts";
@@ -66,6 +68,7 @@ function createProgram(output: Output): Command {
   addDev(program, output);
   addServer(program, output);
   addProxy(program, output);
+  addRollout(program, output);
   addApiKey(program, output);
   addKeys(program, output);
   addAudit(program, output);
@@ -153,6 +156,21 @@ function addProxy(program: Command, output: Output): void {
   clientFlags(proxy.command("list"))
     .description("list the proxies and what each has applied")
     .action((flags) => proxyList(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
+}
+
+function addRollout(program: Command, output: Output): void {
+  const rollout = program.command("rollout").description("is a change in force everywhere?");
+  clientFlags(rollout.command("wait"))
+    .description("wait until every live proxy has applied a change; exit 5 when not in time, 1 when one rejects it")
+    .option("--sequence <n>", "config_sequence of the change (default: the newest)")
+    .option("--timeout <duration>", "as 90, 90s, 5m or 1h", "60s")
+    .action((flags) =>
+      rolloutWait(clientSettings(flags.controlUrl, readEnvironment()), flags, { clock: systemClock, output }),
+    );
+  clientFlags(rollout.command("status"))
+    .description("how many live proxies have applied a change")
+    .option("--sequence <n>", "config_sequence of the change (default: the newest)")
+    .action((flags) => rolloutStatus(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
 }
 
 function addApiKey(program: Command, output: Output): void {

@@ -3,6 +3,7 @@ import { ReportConfigStatusRequestSchema } from "@conduit-link/proto/conduit/v1/
 import { IssuerService } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
 import {
   DebugMode,
+  type Link,
   Link_State,
   type LinkSchema,
   LinkService,
@@ -12,6 +13,7 @@ import {
 } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { getConfigCurrent } from "../../server/src/store/config-current.ts";
 import {
   type ControlPlane,
   failureOf,
@@ -269,12 +271,31 @@ describe("conditions", () => {
     });
     const { link } = await createLink({ ...PLAIN_LINK, issuers: [issuer!.name], anyAudience: true });
     expect(link!.conditions.map(({ type }) => type)).toEqual(["AUDIENCE_UNCHECKED"]);
-    const rejected = [{ name: link!.name, version: 1n, message: "no" }];
-    await plane.reportAsProxy(create(ReportConfigStatusRequestSchema, { applied: { sequence: 1n }, rejected }));
-    const { link: seen } = await links().getLink({ name: link!.name });
-    expect(seen!.conditions[1]).toMatchObject({
+    const { version } = (await plane.store.read((reader) =>
+      getConfigCurrent(reader, { kind: "link", name: link!.name }),
+    ))!;
+    const report = (proxyVersion: string, rejected: Array<{ name: string; version: bigint; message: string }>) =>
+      plane.reportAsProxy(
+        create(ReportConfigStatusRequestSchema, { applied: { sequence: version }, rejected, proxyVersion }),
+      );
+    await report("old", [{ name: link!.name, version, message: "a rule this version does not know" }]);
+    await report("new", []);
+    const condition = {
       type: "REJECTED_BY_PROXIES",
-      message: expect.stringContaining("1 of 1"),
-    });
+      message: "Rejected by 1 of 2 proxies, which keep the version before: a rule this version does not know",
+    };
+    const answers = {
+      get: (await links().getLink({ name: link!.name })).link,
+      list: (await links().listLinks({ parent: project.name })).links.find(({ name }) => name === link!.name),
+      update: (await links().updateLink({ link: { name: link!.name } })).link,
+    };
+    for (const [answer, { conditions }] of Object.entries(answers as Record<string, Link>))
+      expect([answer, conditions[1]]).toEqual([answer, expect.objectContaining(condition)]);
+
+    const changed = await links().updateLink({ link: { name: link!.name, displayName: "mended" } });
+    expect(changed.link!.conditions.map(({ type }) => type)).toEqual(["AUDIENCE_UNCHECKED"]);
+    plane.clock.advance(60_000);
+    await report("newer still", []);
+    expect((await links().getLink({ name: link!.name })).link!.conditions).toHaveLength(1);
   });
 });

@@ -9,7 +9,7 @@ import {
   getProxy,
   insertProxy,
   listProxies,
-  recordProxyStatus,
+  recordProxyStatuses,
 } from "../../server/src/store/proxies.ts";
 import { addUsage, listUsage, USAGE_SUBJECT_MAX, type UsageRow } from "../../server/src/store/usage.ts";
 import { describeStores } from "../support/store.ts";
@@ -31,7 +31,7 @@ describeStores("what proxies leave behind", (store) => {
       rejected: [{ name: "projects/p/links/l", version: "18446744073709551615", message: "no" }],
       lastSeenTime: minutes(1),
     };
-    await store().transaction((tx) => recordProxyStatus(tx, row.id, status));
+    await store().transaction((tx) => recordProxyStatuses(tx, new Map([[row.id, status]])));
     expect(await store().read((tx) => getProxy(tx, row.id))).toEqual({ ...row, ...status });
     expect(await store().read((tx) => listProxies(tx, "", 100))).toContainEqual({ ...row, ...status });
     await store().transaction((tx) => deleteProxy(tx, row.id));

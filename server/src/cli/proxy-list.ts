@@ -8,12 +8,17 @@ interface ProxyRow {
   readonly version?: string;
   readonly appliedSequence?: string;
   readonly lag?: string;
+  readonly lagDuration?: string;
+  readonly live?: boolean;
   readonly connected?: boolean;
   readonly lastSeenTime?: string;
   readonly rejected?: readonly unknown[];
 }
 
-const COLUMNS = ["name", "display_name", "version", "connected", "sequence", "lag", "rejected", "last_seen"];
+const COLUMNS = [
+  ...["name", "display_name", "version", "live", "connected"],
+  ...["sequence", "lag", "lag_seconds", "rejected", "last_seen"],
+];
 
 /** `conduit proxy list`: every proxy and what it has applied. */
 export async function proxyList(
@@ -40,9 +45,11 @@ const toColumns = (proxy: ProxyRow) => ({
   name: proxy.name,
   display_name: proxy.displayName ?? "",
   version: proxy.version ?? "",
+  live: proxy.live ?? false,
   connected: proxy.connected ?? false,
   sequence: Number(proxy.appliedSequence ?? 0),
   lag: Number(proxy.lag ?? 0),
+  lag_seconds: proxy.lagDuration === undefined ? "" : Number.parseFloat(proxy.lagDuration),
   rejected: proxy.rejected?.length ?? 0,
   last_seen: proxy.lastSeenTime ?? "",
 });

@@ -106,6 +106,9 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.ProxyService/CreateJoinToken": anywhere("operator"),
   "conduit.v1.ProxyService/JoinProxy": nothing("the join token in the request is the credential"),
   "conduit.v1.ProxyService/ListProxies": anywhere("operator"),
+  "conduit.v1.ProxyService/GetProxy": anywhere("operator"),
+  "conduit.v1.ProxyService/GetRollout": anywhere("operator"),
+  "conduit.v1.ProxyService/WaitForRollout": anywhere("operator"),
 
   "conduit.v1.ConfigService/WatchConfig": proxyCredential,
   "conduit.v1.ConfigService/ReportConfigStatus": proxyCredential,

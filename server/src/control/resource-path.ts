@@ -44,6 +44,12 @@ export function readRevisionName(name: string, field: string): { project: string
   return { project, link, number: Number(number) };
 }
 
+/** Id in a proxy's name. @throws ConduitError `field_invalid` naming `field` */
+export function readProxyName(name: string, field: string): string {
+  const [id = ""] = readName("proxy", name, field);
+  return id;
+}
+
 function readName(noun: NamedNoun, name: string, field: string): readonly string[] {
   const ids = parseName(noun, name);
   if (ids === undefined) throw invalidFields([{ field, description: `must be ${FORMS[noun]}` }]);

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, lt, lte, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, lt, lte, sql } from "drizzle-orm";
 import type { ConfigResourceKind } from "../model/config-resource.ts";
 import { bitsOfBytes } from "./column-types.ts";
 import { FLEET } from "./config-head.ts";
@@ -115,6 +115,20 @@ export async function configDigestAt(reader: Reader, sequence: bigint): Promise<
   const wanted = and(eq(configTx.fleet, FLEET), eq(configTx.sequence, sequence));
   const [row] = await reader.select({ digest: configTx.digest }).from(configTx).where(wanted);
   return row?.digest;
+}
+
+/** For how long these transactions have been in the log, in milliseconds by the database's clock; those it holds. */
+export async function ageOfTransactions(
+  reader: Reader,
+  sequences: readonly bigint[],
+): Promise<ReadonlyMap<bigint, number>> {
+  if (sequences.length === 0) return new Map();
+  const ageMs = sql<string>`(extract(epoch from clock_timestamp() - ${configTx.commitTime}) * 1000)::bigint`;
+  const rows = await reader
+    .select({ sequence: configTx.sequence, ageMs })
+    .from(configTx)
+    .where(and(eq(configTx.fleet, FLEET), inArray(configTx.sequence, [...sequences])));
+  return new Map(rows.map((row) => [row.sequence, Math.max(0, Number(row.ageMs))]));
 }
 
 /** Sequence of the newest transaction committed before a time; 0 when there is none. */

@@ -37,9 +37,44 @@ export function listProxies(reader: Reader, afterId: string, limit: number): Pro
   return reader.select().from(proxies).where(gt(proxies.id, afterId)).orderBy(asc(proxies.id)).limit(limit);
 }
 
-/** Keeps what a proxy reported; nothing happens when it is gone. */
-export async function recordProxyStatus(tx: Tx, id: string, status: ProxyStatus): Promise<void> {
-  await tx.update(proxies).set(status).where(eq(proxies.id, id));
+/**
+ * Keeps what proxies reported, all in one statement. Nothing happens to those that are gone, or that another replica has
+ * heard of later.
+ * @param reports the latest of each, by id
+ */
+export async function recordProxyStatuses(tx: Tx, reports: ReadonlyMap<string, ProxyStatus>): Promise<void> {
+  const rows = [...reports].map(([id, status]) => ({
+    id,
+    software_version: status.softwareVersion,
+    applied_epoch: status.appliedEpoch,
+    applied_sequence: status.appliedSequence.toString(),
+    rejected: status.rejected,
+    issuer_keys: status.issuerKeys,
+    last_seen_time: status.lastSeenTime.toISOString(),
+  }));
+  // Locked in one order: replicas that write about the same proxies do not wait in a circle.
+  await tx.execute(sql`
+    with report as materialized (
+      select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id text, software_version text,
+        applied_epoch text, applied_sequence bigint, rejected jsonb, issuer_keys jsonb, last_seen_time timestamptz)
+    ), locked as (
+      select id from proxies where id in (select id from report) order by id for update
+    )
+    update proxies as p set software_version = r.software_version, applied_epoch = r.applied_epoch,
+      applied_sequence = r.applied_sequence, rejected = r.rejected, issuer_keys = r.issuer_keys,
+      last_seen_time = r.last_seen_time
+    from report as r join locked using (id)
+    where p.id = r.id and (p.last_seen_time is null or p.last_seen_time <= r.last_seen_time)`);
+}
+
+/** Where a proxy stands, as far as rollouts ask. */
+export type StandingRow = Pick<ProxyRow, "id" | "appliedEpoch" | "appliedSequence" | "rejected" | "lastSeenTime">;
+
+/** Where all proxies stand, by id. */
+export function proxyStandings(reader: Reader): Promise<StandingRow[]> {
+  const { id, appliedEpoch, appliedSequence, rejected, lastSeenTime } = proxies;
+  const columns = { id, appliedEpoch, appliedSequence, rejected, lastSeenTime };
+  return reader.select(columns).from(proxies).orderBy(asc(id));
 }
 
 /** Proxies that reported about an issuer's keys, by id. @param issuer resource name */

@@ -6,28 +6,32 @@ import {
   RejectedResourceSchema,
 } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import type { ProxyInstance, RejectedResource } from "../model/proxy.ts";
-import { timestampFromMs } from "./time.ts";
+import { durationFromMs, timestampFromMs } from "./time.ts";
 
 /** Where a proxy stands, seen from the replica that answers. */
 export interface ProxyStanding {
   /** Changes it is behind. */
   readonly lag: bigint;
+  /** For how long the oldest of them has been waiting; undefined = not known. */
+  readonly lagMs?: number | undefined;
+  /** Whether it counts in rollouts. */
+  readonly live: boolean;
   /** Whether its stream is open at this replica. */
   readonly connected: boolean;
 }
 
-export function proxyToProto(proxy: ProxyInstance, { lag, connected }: ProxyStanding): ProxyMessage {
+export function proxyToProto(proxy: ProxyInstance, { lagMs, ...standing }: ProxyStanding): ProxyMessage {
   const message = create(ProxySchema, {
     name: proxy.name,
     displayName: proxy.displayName,
     version: proxy.softwareVersion,
     appliedSequence: proxy.appliedSequence,
-    lag,
-    connected,
+    ...standing,
     rejected: proxy.rejected.map(rejectedToProto),
   });
   message.createTime = timestampFromMs(proxy.createTimeMs);
   message.lastSeenTime = timestampFromMs(proxy.lastSeenTimeMs);
+  message.lagDuration = durationFromMs(lagMs);
   return message;
 }
 

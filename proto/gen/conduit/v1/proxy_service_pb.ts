@@ -5,15 +5,15 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file conduit/v1/proxy_service.proto.
  */
 export const file_conduit_v1_proxy_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb25kdWl0L3YxL3Byb3h5X3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEiiwIKBVByb3h5EgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5sYXN0X3NlZW5fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgFIAEoCRIYChBhcHBsaWVkX3NlcXVlbmNlGAYgASgEEgsKA2xhZxgHIAEoBBIRCgljb25uZWN0ZWQYCCABKAgSLgoIcmVqZWN0ZWQYCSADKAsyHC5jb25kdWl0LnYxLlJlamVjdGVkUmVzb3VyY2UiTAoQUmVqZWN0ZWRSZXNvdXJjZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSGQoHbWVzc2FnZRgDIAEoCUIIukgFcgMY9AMiNwoWQ3JlYXRlSm9pblRva2VuUmVxdWVzdBIdCgxkaXNwbGF5X25hbWUYASABKAlCB7pIBHICGHgifAoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USFwoKam9pbl90b2tlbhgBIAEoCUIDgAEBEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9jb25maWdfc2VxdWVuY2UYAyABKAQiVAoQSm9pblByb3h5UmVxdWVzdBIhCgpqb2luX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIABEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeCJnChFKb2luUHJveHlSZXNwb25zZRIgCgVwcm94eRgBIAEoCzIRLmNvbmR1aXQudjEuUHJveHkSFwoKY3JlZGVudGlhbBgCIAEoCUIDgAEBEhcKD2NvbmZpZ19zZXF1ZW5jZRgDIAEoBCJEChJMaXN0UHJveGllc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhIKCnBhZ2VfdG9rZW4YAiABKAkiaQoTTGlzdFByb3hpZXNSZXNwb25zZRIiCgdwcm94aWVzGAEgAygLMhEuY29uZHVpdC52MS5Qcm94eRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNaGVhZF9zZXF1ZW5jZRgDIAEoBDKEAgoMUHJveHlTZXJ2aWNlEloKD0NyZWF0ZUpvaW5Ub2tlbhIiLmNvbmR1aXQudjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBojLmNvbmR1aXQudjEuQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USSAoJSm9pblByb3h5EhwuY29uZHVpdC52MS5Kb2luUHJveHlSZXF1ZXN0Gh0uY29uZHVpdC52MS5Kb2luUHJveHlSZXNwb25zZRJOCgtMaXN0UHJveGllcxIeLmNvbmR1aXQudjEuTGlzdFByb3hpZXNSZXF1ZXN0Gh8uY29uZHVpdC52MS5MaXN0UHJveGllc1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb25kdWl0L3YxL3Byb3h5X3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEiygIKBVByb3h5EgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5sYXN0X3NlZW5fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgFIAEoCRIYChBhcHBsaWVkX3NlcXVlbmNlGAYgASgEEgsKA2xhZxgHIAEoBBIRCgljb25uZWN0ZWQYCCABKAgSLgoIcmVqZWN0ZWQYCSADKAsyHC5jb25kdWl0LnYxLlJlamVjdGVkUmVzb3VyY2USLwoMbGFnX2R1cmF0aW9uGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEgwKBGxpdmUYCyABKAgiTAoQUmVqZWN0ZWRSZXNvdXJjZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSGQoHbWVzc2FnZRgDIAEoCUIIukgFcgMY9AMiNwoWQ3JlYXRlSm9pblRva2VuUmVxdWVzdBIdCgxkaXNwbGF5X25hbWUYASABKAlCB7pIBHICGHgifAoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USFwoKam9pbl90b2tlbhgBIAEoCUIDgAEBEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9jb25maWdfc2VxdWVuY2UYAyABKAQiVAoQSm9pblByb3h5UmVxdWVzdBIhCgpqb2luX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIABEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeCJnChFKb2luUHJveHlSZXNwb25zZRIgCgVwcm94eRgBIAEoCzIRLmNvbmR1aXQudjEuUHJveHkSFwoKY3JlZGVudGlhbBgCIAEoCUIDgAEBEhcKD2NvbmZpZ19zZXF1ZW5jZRgDIAEoBCJEChJMaXN0UHJveGllc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhIKCnBhZ2VfdG9rZW4YAiABKAkiaQoTTGlzdFByb3hpZXNSZXNwb25zZRIiCgdwcm94aWVzGAEgAygLMhEuY29uZHVpdC52MS5Qcm94eRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNaGVhZF9zZXF1ZW5jZRgDIAEoBCIoCg9HZXRQcm94eVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI0ChBHZXRQcm94eVJlc3BvbnNlEiAKBXByb3h5GAEgASgLMhEuY29uZHVpdC52MS5Qcm94eSLvAQoHUm9sbG91dBIQCghzZXF1ZW5jZRgBIAEoBBIVCg1oZWFkX3NlcXVlbmNlGAIgASgEEg0KBWVwb2NoGAMgASgJEhAKCGNvbXBsZXRlGAQgASgIEgwKBGxpdmUYBSABKAUSDwoHYXBwbGllZBgGIAEoBRIRCglyZWplY3RpbmcYByABKAUSDwoHbWlzc2luZxgIIAEoBRIMCgRnb25lGAkgASgFEhcKD21pc3NpbmdfcHJveGllcxgKIAMoCRIwCgpyZWplY3Rpb25zGAsgAygLMhwuY29uZHVpdC52MS5Sb2xsb3V0UmVqZWN0aW9uIlEKEFJvbGxvdXRSZWplY3Rpb24SDQoFcHJveHkYASABKAkSLgoIcmVzb3VyY2UYAiABKAsyHC5jb25kdWl0LnYxLlJlamVjdGVkUmVzb3VyY2UiJQoRR2V0Um9sbG91dFJlcXVlc3QSEAoIc2VxdWVuY2UYASABKAQiOgoSR2V0Um9sbG91dFJlc3BvbnNlEiQKB3JvbGxvdXQYASABKAsyEy5jb25kdWl0LnYxLlJvbGxvdXQiYwoVV2FpdEZvclJvbGxvdXRSZXF1ZXN0EhAKCHNlcXVlbmNlGAEgASgEEjgKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDIyACI+ChZXYWl0Rm9yUm9sbG91dFJlc3BvbnNlEiQKB3JvbGxvdXQYASABKAsyEy5jb25kdWl0LnYxLlJvbGxvdXQy8QMKDFByb3h5U2VydmljZRJaCg9DcmVhdGVKb2luVG9rZW4SIi5jb25kdWl0LnYxLkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QaIy5jb25kdWl0LnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEkgKCUpvaW5Qcm94eRIcLmNvbmR1aXQudjEuSm9pblByb3h5UmVxdWVzdBodLmNvbmR1aXQudjEuSm9pblByb3h5UmVzcG9uc2USTgoLTGlzdFByb3hpZXMSHi5jb25kdWl0LnYxLkxpc3RQcm94aWVzUmVxdWVzdBofLmNvbmR1aXQudjEuTGlzdFByb3hpZXNSZXNwb25zZRJFCghHZXRQcm94eRIbLmNvbmR1aXQudjEuR2V0UHJveHlSZXF1ZXN0GhwuY29uZHVpdC52MS5HZXRQcm94eVJlc3BvbnNlEksKCkdldFJvbGxvdXQSHS5jb25kdWl0LnYxLkdldFJvbGxvdXRSZXF1ZXN0Gh4uY29uZHVpdC52MS5HZXRSb2xsb3V0UmVzcG9uc2USVwoOV2FpdEZvclJvbGxvdXQSIS5jb25kdWl0LnYxLldhaXRGb3JSb2xsb3V0UmVxdWVzdBoiLmNvbmR1aXQudjEuV2FpdEZvclJvbGxvdXRSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One instance of the data plane.
@@ -83,6 +83,21 @@ export type Proxy = Message<"conduit.v1.Proxy"> & {
    * @generated from field: repeated conduit.v1.RejectedResource rejected = 9;
    */
   rejected: RejectedResource[];
+
+  /**
+   * Output only. Since when the oldest change that it has not applied waits; 0 = it has applied all of them. Absent when
+   * that is not known: it has never reported, holds another epoch, or is behind what the log still holds.
+   *
+   * @generated from field: google.protobuf.Duration lag_duration = 10;
+   */
+  lagDuration?: Duration | undefined;
+
+  /**
+   * Output only. Whether it counts in rollouts: it was heard of within three heartbeats (30 s).
+   *
+   * @generated from field: bool live = 11;
+   */
+  live: boolean;
 };
 
 /**
@@ -310,6 +325,259 @@ export const ListProxiesResponseSchema: GenMessage<ListProxiesResponse> = /*@__P
   messageDesc(file_conduit_v1_proxy_service, 7);
 
 /**
+ * Request of GetProxy.
+ *
+ * @generated from message conduit.v1.GetProxyRequest
+ */
+export type GetProxyRequest = Message<"conduit.v1.GetProxyRequest"> & {
+  /**
+   * Required. Resource name, `proxies/{proxy}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message conduit.v1.GetProxyRequest.
+ * Use `create(GetProxyRequestSchema)` to create a new message.
+ */
+export const GetProxyRequestSchema: GenMessage<GetProxyRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 8);
+
+/**
+ * Response of GetProxy.
+ *
+ * @generated from message conduit.v1.GetProxyResponse
+ */
+export type GetProxyResponse = Message<"conduit.v1.GetProxyResponse"> & {
+  /**
+   * The proxy.
+   *
+   * @generated from field: conduit.v1.Proxy proxy = 1;
+   */
+  proxy?: Proxy | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.GetProxyResponse.
+ * Use `create(GetProxyResponseSchema)` to create a new message.
+ */
+export const GetProxyResponseSchema: GenMessage<GetProxyResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 9);
+
+/**
+ * How far a sequence of the configuration has come. A proxy is live when it was heard of within three heartbeats (30 s);
+ * of one that is gone nobody knows what it serves, and it takes the whole configuration when it comes back.
+ *
+ * @generated from message conduit.v1.Rollout
+ */
+export type Rollout = Message<"conduit.v1.Rollout"> & {
+  /**
+   * The sequence this is about.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * Sequence at the head of the log.
+   *
+   * @generated from field: uint64 head_sequence = 2;
+   */
+  headSequence: bigint;
+
+  /**
+   * Which history both belong to; a new one begins when a backup is restored or a proxy is revoked.
+   *
+   * @generated from field: string epoch = 3;
+   */
+  epoch: string;
+
+  /**
+   * Whether every live proxy has applied the sequence; those that reject something count as having applied it.
+   *
+   * @generated from field: bool complete = 4;
+   */
+  complete: boolean;
+
+  /**
+   * Proxies that are live.
+   *
+   * @generated from field: int32 live = 5;
+   */
+  live: number;
+
+  /**
+   * Live proxies that have applied the sequence.
+   *
+   * @generated from field: int32 applied = 6;
+   */
+  applied: number;
+
+  /**
+   * Live proxies that have applied it and keep something of it in an older version, because they could not apply the newer.
+   *
+   * @generated from field: int32 rejecting = 7;
+   */
+  rejecting: number;
+
+  /**
+   * Live proxies that have not applied it.
+   *
+   * @generated from field: int32 missing = 8;
+   */
+  missing: number;
+
+  /**
+   * Proxies that are not live, and have not been revoked.
+   *
+   * @generated from field: int32 gone = 9;
+   */
+  gone: number;
+
+  /**
+   * Names of the first 100 that are missing.
+   *
+   * @generated from field: repeated string missing_proxies = 10;
+   */
+  missingProxies: string[];
+
+  /**
+   * The first 100 rejections.
+   *
+   * @generated from field: repeated conduit.v1.RolloutRejection rejections = 11;
+   */
+  rejections: RolloutRejection[];
+};
+
+/**
+ * Describes the message conduit.v1.Rollout.
+ * Use `create(RolloutSchema)` to create a new message.
+ */
+export const RolloutSchema: GenMessage<Rollout> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 10);
+
+/**
+ * What one proxy keeps in an older version.
+ *
+ * @generated from message conduit.v1.RolloutRejection
+ */
+export type RolloutRejection = Message<"conduit.v1.RolloutRejection"> & {
+  /**
+   * Name of the proxy.
+   *
+   * @generated from field: string proxy = 1;
+   */
+  proxy: string;
+
+  /**
+   * What it could not apply, and why.
+   *
+   * @generated from field: conduit.v1.RejectedResource resource = 2;
+   */
+  resource?: RejectedResource | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.RolloutRejection.
+ * Use `create(RolloutRejectionSchema)` to create a new message.
+ */
+export const RolloutRejectionSchema: GenMessage<RolloutRejection> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 11);
+
+/**
+ * Request of GetRollout.
+ *
+ * @generated from message conduit.v1.GetRolloutRequest
+ */
+export type GetRolloutRequest = Message<"conduit.v1.GetRolloutRequest"> & {
+  /**
+   * Optional. As in `config_sequence` of a change; 0 = the head of the log.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message conduit.v1.GetRolloutRequest.
+ * Use `create(GetRolloutRequestSchema)` to create a new message.
+ */
+export const GetRolloutRequestSchema: GenMessage<GetRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 12);
+
+/**
+ * Response of GetRollout.
+ *
+ * @generated from message conduit.v1.GetRolloutResponse
+ */
+export type GetRolloutResponse = Message<"conduit.v1.GetRolloutResponse"> & {
+  /**
+   * How far it has come.
+   *
+   * @generated from field: conduit.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.GetRolloutResponse.
+ * Use `create(GetRolloutResponseSchema)` to create a new message.
+ */
+export const GetRolloutResponseSchema: GenMessage<GetRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 13);
+
+/**
+ * Request of WaitForRollout.
+ *
+ * @generated from message conduit.v1.WaitForRolloutRequest
+ */
+export type WaitForRolloutRequest = Message<"conduit.v1.WaitForRolloutRequest"> & {
+  /**
+   * Optional. As in `config_sequence` of a change; 0 = the head of the log when the call comes.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * Optional. How long to wait at most; absent = 30 s. The wait ends before the call's own deadline in any case.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 2;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.WaitForRolloutRequest.
+ * Use `create(WaitForRolloutRequestSchema)` to create a new message.
+ */
+export const WaitForRolloutRequestSchema: GenMessage<WaitForRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 14);
+
+/**
+ * Response of WaitForRollout.
+ *
+ * @generated from message conduit.v1.WaitForRolloutResponse
+ */
+export type WaitForRolloutResponse = Message<"conduit.v1.WaitForRolloutResponse"> & {
+  /**
+   * How far it has come.
+   *
+   * @generated from field: conduit.v1.Rollout rollout = 1;
+   */
+  rollout?: Rollout | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.WaitForRolloutResponse.
+ * Use `create(WaitForRolloutResponseSchema)` to create a new message.
+ */
+export const WaitForRolloutResponseSchema: GenMessage<WaitForRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 15);
+
+/**
  * Proxies: the instances of the data plane.
  *
  * @generated from service conduit.v1.ProxyService
@@ -344,6 +612,37 @@ export const ProxyService: GenService<{
     methodKind: "unary";
     input: typeof ListProxiesRequestSchema;
     output: typeof ListProxiesResponseSchema;
+  },
+  /**
+   * Reads one proxy and what it has applied. Role: operator.
+   *
+   * @generated from rpc conduit.v1.ProxyService.GetProxy
+   */
+  getProxy: {
+    methodKind: "unary";
+    input: typeof GetProxyRequestSchema;
+    output: typeof GetProxyResponseSchema;
+  },
+  /**
+   * Says how many live proxies have applied a sequence of the configuration. Role: operator.
+   *
+   * @generated from rpc conduit.v1.ProxyService.GetRollout
+   */
+  getRollout: {
+    methodKind: "unary";
+    input: typeof GetRolloutRequestSchema;
+    output: typeof GetRolloutResponseSchema;
+  },
+  /**
+   * As GetRollout, but answers when every live proxy has applied the sequence, or when the wait is over: look at
+   * `rollout.complete`, and call again to wait on. Role: operator.
+   *
+   * @generated from rpc conduit.v1.ProxyService.WaitForRollout
+   */
+  waitForRollout: {
+    methodKind: "unary";
+    input: typeof WaitForRolloutRequestSchema;
+    output: typeof WaitForRolloutResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_conduit_v1_proxy_service, 0);

@@ -17,8 +17,8 @@ export function specOf(link: Link): LinkRow["spec"] {
   return spec;
 }
 
-/** @param rejectedBy how many of the proxies keep an older version of it */
-export function linkMessageOf(row: LinkRow, rejectedBy: { count: number; of: number } | undefined): LinkMessage {
+/** @param rejectedBy undefined = nobody asked */
+export function linkMessageOf(row: LinkRow, rejectedBy: RejectedBy | undefined): LinkMessage {
   const link = linkOf(row);
   return linkToProto(link, metaOf(row), [...audienceConditions(link), ...rejectedConditions(rejectedBy)]);
 }
@@ -40,12 +40,19 @@ const audienceConditions = (link: Link): Condition[] =>
       ]
     : [];
 
-const rejectedConditions = (rejectedBy: { count: number; of: number } | undefined): Condition[] =>
-  rejectedBy === undefined || rejectedBy.count === 0
+/** What proxies say of a link: how many of how many keep an older version, and why, as one of them says. */
+export interface RejectedBy {
+  readonly count: number;
+  readonly of: number;
+  readonly message: string;
+}
+
+const rejectedConditions = (by: RejectedBy | undefined): Condition[] =>
+  by === undefined || by.count === 0
     ? []
     : [
         {
           type: "REJECTED_BY_PROXIES",
-          message: `${rejectedBy.count} of ${rejectedBy.of} proxies could not apply this version and keep the one before: see ListProxies`,
+          message: `Rejected by ${by.count} of ${by.of} proxies, which keep the version before: ${by.message}`,
         },
       ];

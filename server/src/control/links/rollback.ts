@@ -11,6 +11,7 @@ import { rehearse } from "../rehearse.ts";
 import { readNameInProject } from "../resource-path.ts";
 import { spareAssertionKey } from "./assertion.ts";
 import { changeLink, linkEvent } from "./change.ts";
+import { describeLink } from "./conditions.ts";
 import { linkMessageOf, linkOf } from "./convert.ts";
 import { changeToProto, newestRevision, revisionOf, versionDiff, versionOf } from "./history.ts";
 
@@ -44,7 +45,7 @@ export async function rollbackLink(
     ? { ...(await rehearse(deps.store, change)), sequence: 0n }
     : await commitChanges(deps.store, event, change);
   return {
-    link: linkMessageOf(result, undefined),
+    link: request.validateOnly ? linkMessageOf(result, undefined) : await describeLink(deps, result),
     configSequence: sequence,
     ...{ fromRevision, toRevision: earlier.version },
     changes: before === undefined ? [] : versionDiff(before, result).map(changeToProto),

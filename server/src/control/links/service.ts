@@ -8,8 +8,7 @@ import { commitChanges } from "../../config-log/commit.ts";
 import type { Link } from "../../model/link.ts";
 import { linkTokenName } from "../../model/resource-name.ts";
 import { allLinkTokens } from "../../store/link-tokens.ts";
-import { deleteLink, getLink, type LinkRow, listLinks, lockLink } from "../../store/links.ts";
-import { countRejections } from "../../store/rejections.ts";
+import { deleteLink, getLink, listLinks, lockLink } from "../../store/links.ts";
 import type { AuditedCall } from "../audit-of.ts";
 import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
@@ -19,7 +18,8 @@ import { requireProject } from "../require-project.ts";
 import { found, readNameInProject, readProjectName } from "../resource-path.ts";
 import { assertionKeySteps } from "./assertion.ts";
 import { linkEvent, writeRevision } from "./change.ts";
-import { linkChange, linkMessageOf, linkOf } from "./convert.ts";
+import { describeLink, withConditions } from "./conditions.ts";
+import { linkChange, linkOf } from "./convert.ts";
 import { createLink } from "./create.ts";
 import { createDebugKey } from "./debug-keys.ts";
 import { linkRevisionMethods } from "./revisions.ts";
@@ -38,8 +38,7 @@ export const linkService = (deps: Deps): ServiceImpl<typeof LinkService> => ({
   async getLink({ name }) {
     const { project, id } = readNameInProject("link", name, "name");
     const row = found(await deps.store.read((reader) => getLink(reader, project, id)));
-    const [link] = await withConditions(deps, [row]);
-    return link === undefined ? {} : { link };
+    return { link: await describeLink(deps, row) };
   },
 
   async listLinks(request, context) {
@@ -89,15 +88,5 @@ async function setState(
     const link: Link = { ...linkOf(row), state };
     return { result: await writeRevision(tx, row, link, event), changes: [linkChange(link, row.debugKeys)] };
   });
-  return { link: linkMessageOf(result, undefined), configSequence: sequence };
-}
-
-/** With what the proxies say about them. */
-async function withConditions(deps: Deps, rows: readonly LinkRow[]): Promise<LinkMessage[]> {
-  const names = rows.map((row) => linkOf(row).name);
-  const rejections = await deps.store.read((reader) => countRejections(reader, names));
-  return rows.map((row) => {
-    const count = rejections.byName.get(linkOf(row).name) ?? 0;
-    return linkMessageOf(row, { count, of: rejections.proxies });
-  });
+  return { link: await describeLink(deps, result), configSequence: sequence };
 }

@@ -18,6 +18,7 @@ import { required } from "../required.ts";
 import { readNameInProject } from "../resource-path.ts";
 import { spareAssertionKey } from "./assertion.ts";
 import { changeLink, linkEvent } from "./change.ts";
+import { describeLink } from "./conditions.ts";
 import { linkMessageOf, linkOf } from "./convert.ts";
 
 /** State changes by DisableLink and EnableLink only. */
@@ -41,7 +42,7 @@ export async function updateLink(
     return { link: linkMessageOf(result, undefined), configSequence: 0n };
   }
   const { result, sequence } = await commitChanges(deps.store, event, change);
-  return { link: linkMessageOf(result, undefined), configSequence: sequence };
+  return { link: await describeLink(deps, result), configSequence: sequence };
 }
 
 function changedLink(current: Link, { link, updateMask }: UpdateLinkRequest): Link {

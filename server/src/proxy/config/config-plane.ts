@@ -91,7 +91,7 @@ export class ConfigPlane {
     const receiver = new ConfigReceiver(this.#links, clock, currency);
     this.#receiver = receiver;
     this.#clients = controls.map((control) => createControlClient(control, credential, clock));
-    this.#reporter = new StatusReporter(proxyVersion, log, () => ({
+    this.#reporter = new StatusReporter(proxyVersion, { log, random }, () => ({
       // An acknowledgement says that nothing in it was rejected without a word.
       cursor: this.#links.isChecked ? receiver.cursor : undefined,
       rejected: this.#links.rejected(),

@@ -1,7 +1,9 @@
 import type { Log } from "../../log.ts";
 import type { IssuerKeyStatus } from "../../model/issuer.ts";
 import type { RejectedResource } from "../../model/proxy.ts";
+import type { Random } from "../../random.ts";
 import { keyStatusToProto } from "../../wire/issuer.ts";
+import { fraction } from "./backoff.ts";
 import type { ControlClient } from "./control-client.ts";
 import type { ConfigCursor } from "./state.ts";
 
@@ -13,8 +15,17 @@ export interface ReportedState {
   readonly issuerKeys: readonly IssuerKeyStatus[];
 }
 
+export interface ReporterEffects {
+  readonly log: Log;
+  readonly random: Random;
+}
+
 /** Acknowledgements go out at most this often; rejections at once. */
-const INTERVAL_MS = 1_000;
+const REST_MS = 1_000;
+/** The first after a rest goes out at a random moment within this time: a thousand proxies apply one change at once. */
+const SPREAD_MS = 50;
+/** A proxy that has nothing to say says so: one that is not heard of is not counted on (three of these). */
+const SIGN_OF_LIFE_MS = 10_000;
 /** `ReportConfigStatusRequest.rejected` takes no more, each with a text of at most 500 characters. */
 const REJECTED_MAX = 1_000;
 const MESSAGE_MAX = 500;
@@ -25,17 +36,20 @@ const ISSUERS_MAX = 500;
 export class StatusReporter {
   readonly #proxyVersion: string;
   readonly #log: Log;
+  readonly #random: Random;
   readonly #state: () => ReportedState;
   #client: ControlClient | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isSending = false;
+  #isResting = false;
   #isDue = false;
   #rejectedBefore = "";
   #keysBefore = "";
 
-  constructor(proxyVersion: string, log: Log, state: () => ReportedState) {
+  constructor(proxyVersion: string, { log, random }: ReporterEffects, state: () => ReportedState) {
     this.#proxyVersion = proxyVersion;
     this.#log = log;
+    this.#random = random;
     this.#state = state;
   }
 
@@ -53,7 +67,7 @@ export class StatusReporter {
     const isNew = rejected !== this.#rejectedBefore;
     this.#rejectedBefore = rejected;
     if (isNew) this.#send();
-    else this.#timer ??= setTimeout(() => this.#send(), INTERVAL_MS);
+    else if (!this.#isSending && !this.#isResting) this.#sendAfter(fraction(this.#random) * SPREAD_MS);
   }
 
   /** To be called every few seconds: reports when an issuer's keys were fetched, or could not be. */
@@ -72,9 +86,26 @@ export class StatusReporter {
     this.#client = undefined;
   }
 
+  #sendAfter(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#send(), delayMs);
+  }
+
+  /** After a report: the next when there is something to say, else the sign of life. */
+  #rest(): void {
+    if (this.#client === undefined) return;
+    this.#isResting = true;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#isResting = false;
+      if (this.#isDue) this.#send();
+      else this.#sendAfter(SIGN_OF_LIFE_MS - REST_MS);
+    }, REST_MS);
+  }
+
   #send(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#isResting = false;
     const { cursor, rejected, issuerKeys } = this.#state();
     const client = this.#client;
     if (client === undefined || cursor === undefined || this.#isSending) return;
@@ -100,7 +131,7 @@ export class StatusReporter {
       })
       .finally(() => {
         this.#isSending = false;
-        if (this.#isDue && this.#client !== undefined) this.#timer ??= setTimeout(() => this.#send(), INTERVAL_MS);
+        this.#rest();
       });
   }
 }

@@ -1,0 +1,55 @@
+import type { Proxy as ProxyMessage } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
+import type { ProxyInstance } from "../../model/proxy.ts";
+import { proxyName } from "../../model/resource-name.ts";
+import { isLive } from "../../policy/rollout.ts";
+import { type ConfigHead, getConfigHead, knownHead } from "../../store/config-head.ts";
+import { ageOfTransactions } from "../../store/config-log.ts";
+import type { Reader } from "../../store/database.ts";
+import type { ProxyRow } from "../../store/proxies.ts";
+import { proxyToProto } from "../../wire/proxy.ts";
+import { type ProxyStatuses, withLatest } from "../proxy-status.ts";
+
+/** What is known about proxies beside their rows. */
+export interface Presence {
+  readonly statuses: ProxyStatuses;
+  /** Whether a proxy (resource name) has its stream here. */
+  isConnected(proxy: string): boolean;
+}
+
+/** What the rows hold, as a noun. */
+export const instanceOf = (row: ProxyRow): ProxyInstance => ({
+  name: proxyName(row.id),
+  displayName: row.displayName,
+  softwareVersion: row.softwareVersion,
+  appliedSequence: row.appliedSequence,
+  rejected: row.rejected,
+  createTimeMs: row.createTime.getTime(),
+  ...(row.lastSeenTime !== null && { lastSeenTimeMs: row.lastSeenTime.getTime() }),
+});
+
+/** The proxies as they stand now, and where the log's head is. The rows must have been read before. */
+export async function describeProxies(
+  reader: Reader,
+  rows: readonly ProxyRow[],
+  { statuses, isConnected }: Presence,
+  nowMs: number,
+): Promise<{ readonly proxies: ProxyMessage[]; readonly headSequence: bigint }> {
+  const latest = rows.map((row) => withLatest(row, statuses));
+  // Read after the rows: a proxy may be ahead of an older head, never of this one.
+  const head = knownHead(await getConfigHead(reader));
+  const nextOf = ({ appliedSequence }: ProxyRow): bigint => appliedSequence + 1n;
+  const behind = latest.filter((row) => isBehind(row, head));
+  const ages = await ageOfTransactions(reader, [...new Set(behind.map(nextOf))]);
+  const proxies = latest.map((row) => {
+    const lag = row.appliedSequence < head.sequence ? head.sequence - row.appliedSequence : 0n;
+    const hasAll = lag === 0n && row.appliedEpoch === head.epoch;
+    const lagMs = hasAll ? 0 : isBehind(row, head) ? ages.get(nextOf(row)) : undefined;
+    const live = isLive(row.lastSeenTime?.getTime() ?? null, nowMs);
+    return proxyToProto(instanceOf(row), { lag, lagMs, live, connected: isConnected(proxyName(row.id)) });
+  });
+  return { proxies, headSequence: head.sequence };
+}
+
+/** In the same history, where sequences can be compared. */
+const isBehind = ({ appliedEpoch, appliedSequence }: ProxyRow, head: ConfigHead): boolean =>
+  appliedEpoch === head.epoch && appliedSequence < head.sequence;
