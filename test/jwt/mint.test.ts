@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { inspect } from "node:util";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { describe, expect, test } from "vitest";
 import {
@@ -28,7 +29,7 @@ const content = (change: Partial<AccessTokenContent> = {}): AccessTokenContent =
 });
 
 const stored = await generateSigningKey();
-const key = await importSigningKey(stored.kid, stored.privateJwk);
+const key = importSigningKey(stored.kid, stored.privateJwk);
 
 describe("signing keys", () => {
   test("the kid is the RFC 7638 thumbprint of the public half", async () => {
@@ -45,24 +46,23 @@ describe("signing keys", () => {
     });
   });
 
-  test("the private half is in no public text, and the imported key cannot be exported", () => {
+  test("the private half is in no public text, and the imported key does not show it", () => {
     const { d } = JSON.parse(stored.privateJwk.reveal()) as Record<string, string>;
     expect(d).toMatch(/^[\w-]{43}$/);
     expect(jwksText([stored.publicJwk])).not.toContain(d);
     expect(JSON.stringify(stored)).not.toContain(d);
-    expect(key.key.extractable).toBe(false);
-    expect(key.key.usages).toEqual(["sign"]);
+    expect(`${JSON.stringify(key)}${inspect(key, { depth: 9 })}`).not.toContain(d);
   });
 
   test("a public key cannot be imported to sign", async () => {
     const { SecretText } = await import("../../server/src/model/secret-text.ts");
-    await expect(importSigningKey("k", new SecretText(stored.publicJwk))).rejects.toThrow();
+    expect(() => importSigningKey("k", new SecretText(stored.publicJwk))).toThrow(TypeError);
   });
 });
 
 describe("access tokens", () => {
-  test("a minted token is an RFC 9068 access token", async () => {
-    const { token, expireTimeMs } = await mintAccessToken(key, content({ session: "s1" }));
+  test("a minted token is an RFC 9068 access token", () => {
+    const { token, expireTimeMs } = mintAccessToken(key, content({ session: "s1" }));
     expect(decodeProtectedHeader(token)).toEqual({ alg: "ES256", typ: "at+jwt", kid: stored.kid });
     expect(decodeJwt(token)).toEqual({
       iss: "https://conduit.example/p/p",
@@ -81,13 +81,13 @@ describe("access tokens", () => {
     expect(expireTimeMs).toBe((NOW_S + 900) * 1000);
   });
 
-  test("what is empty is no claim", async () => {
-    const { token } = await mintAccessToken(key, content({ scope: "", roles: [], claims: {} }));
+  test("what is empty is no claim", () => {
+    const { token } = mintAccessToken(key, content({ scope: "", roles: [], claims: {} }));
     expect(Object.keys(decodeJwt(token)).sort()).toEqual(["aud", "client_id", "exp", "iat", "iss", "jti", "sub"]);
   });
 
-  test.each(RESERVED_CLAIMS)("the claim %s cannot be set by the caller", async (name) => {
-    await expect(mintAccessToken(key, content({ claims: { [name]: "x" } }))).rejects.toThrow(TypeError);
+  test.each(RESERVED_CLAIMS)("the claim %s cannot be set by the caller", (name) => {
+    expect(() => mintAccessToken(key, content({ claims: { [name]: "x" } }))).toThrow(TypeError);
   });
 
   test("our verifier accepts it for its links, and nobody else's key", async () => {
@@ -102,7 +102,7 @@ describe("access tokens", () => {
       issuers: [trust(issuer, { jwks: jwksText([jwk]) })],
       audiencesOf: () => ({ names: [audience], needsAll: false }),
     });
-    const { token } = await mintAccessToken(key, content());
+    const { token } = mintAccessToken(key, content());
     const verify = async (policy: ReturnType<typeof policyOf>) => {
       const verdict = await verifyToken(token, policy, fakeClock().clock);
       return verdict instanceof TokenFault ? verdict.code : verdict.claims.sub;

@@ -1,5 +1,5 @@
+import type { CompactSigner } from "../jwt/compact-sign.ts";
 import { mintAccessToken } from "../jwt/mint.ts";
-import type { SigningKey } from "../jwt/signing-key.ts";
 import type { Claims } from "../model/claims.ts";
 import { type FieldViolation, invalidFields } from "../model/errors.ts";
 import { idOf, projectName, projectOf } from "../model/resource-name.ts";
@@ -86,7 +86,7 @@ export async function issueTokens(
   const key = await signers.signerOf(facts.signingKeys.get(project));
   const shared = { issuer: row.issuer, clientId: idOf(apiKey), issuedAtMs, rules };
   const said = wanted.map((token) => ({ ...token, ...withTokenClaims(token, links, "refuse") }));
-  const issued = await Promise.all(said.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token)));
+  const issued = said.map((token) => sign(key, { ...shared, tokenId: deps.random.uuid() }, token));
   for (const [index, token] of wanted.entries()) requireSendable(issued[index]?.accessToken ?? "", token, links);
   const events = issued.map(({ tokenId }, index) => {
     const { subject = "", links: names = [] } = wanted[index] ?? {};
@@ -132,14 +132,14 @@ interface SigningContext {
   readonly rules: LifetimeRules;
 }
 
-async function sign(key: SigningKey, context: SigningContext, wanted: WantedToken): Promise<IssuedToken> {
+function sign(key: CompactSigner, context: SigningContext, wanted: WantedToken): IssuedToken {
   const { rules, tokenId, ...signed } = context;
   const { links: audiences, lifetimeMs: wantedMs, endsByMs, field = "", ...content } = wanted;
   // As the token says them: whole seconds.
   const issuedAtMs = Math.floor(context.issuedAtMs / 1000) * 1000;
   const endsInMs = endsByMs === undefined ? Number.POSITIVE_INFINITY : endsByMs - issuedAtMs;
   const lifetimeMs = Math.min(lifetimeMsOf(wantedMs, rules, `${field}lifetime`), endsInMs);
-  const minted = await mintAccessToken(key, { ...signed, ...content, tokenId, audiences, lifetimeMs });
+  const minted = mintAccessToken(key, { ...signed, ...content, tokenId, audiences, lifetimeMs });
   const { token: accessToken, expireTimeMs } = minted;
   return { accessToken, tokenId, lifetimeMs: expireTimeMs - issuedAtMs, expireTimeMs };
 }

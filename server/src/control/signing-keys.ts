@@ -1,4 +1,5 @@
-import { importSigningKey, jwksText, type SigningKey, type StoredSigningKey } from "../jwt/signing-key.ts";
+import type { CompactSigner } from "../jwt/compact-sign.ts";
+import { importSigningKey, jwksText, type StoredSigningKey } from "../jwt/signing-key.ts";
 import { SecretText } from "../model/secret-text.ts";
 import {
   PUBLISHED_STATES,
@@ -82,12 +83,12 @@ export interface Signers {
    * @param row the key as it is now: which one signs is read each time, since it may have been revoked a moment ago
    * @throws TypeError when the project has none: every project is made with one
    */
-  signerOf(row: SigningKeyRow | undefined): Promise<SigningKey>;
+  signerOf(row: SigningKeyRow | undefined): Promise<CompactSigner>;
 }
 
 /** Opening a key is done once. */
 export function createSigners(deps: Pick<Deps, "store" | "keyring">): Signers {
-  const imported = new Map<string, SigningKey>();
+  const imported = new Map<string, CompactSigner>();
   return {
     async signerOf(row) {
       if (row === undefined) throw new TypeError("the project has no signing key");
@@ -101,7 +102,7 @@ export function createSigners(deps: Pick<Deps, "store" | "keyring">): Signers {
   };
 }
 
-async function importRow(deps: Pick<Deps, "store" | "keyring">, row: SigningKeyRow): Promise<SigningKey> {
+async function importRow(deps: Pick<Deps, "store" | "keyring">, row: SigningKeyRow): Promise<CompactSigner> {
   const privateJwk = await deps.store.read((reader) => openPrivateJwk(deps, reader, row));
   return importSigningKey(row.kid, privateJwk, row.algorithm);
 }

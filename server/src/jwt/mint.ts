@@ -1,7 +1,7 @@
-import { type JWTPayload, SignJWT } from "jose";
+import { SignJWT } from "jose";
 import type { Claims } from "../model/claims.ts";
 import { TOKEN_SOURCE_CLAIM, type TokenSource } from "../model/token-source.ts";
-import type { SigningKey } from "./signing-key.ts";
+import { type CompactSigner, signCompact } from "./compact-sign.ts";
 
 /** Claims that callers may not set: RFC 9068's own, what revocation looks at, and those that would make the token an ID token. */
 export const RESERVED_CLAIMS: readonly string[] = [
@@ -41,12 +41,12 @@ export interface MintedToken {
 }
 
 /** Signs an access token (RFC 9068) with the key's algorithm. */
-export async function mintAccessToken(key: SigningKey, content: AccessTokenContent): Promise<MintedToken> {
+export function mintAccessToken(key: CompactSigner, content: AccessTokenContent): MintedToken {
   const reserved = Object.keys(content.claims).find((name) => RESERVED_CLAIMS.includes(name));
   if (reserved !== undefined) throw new TypeError(`claims must not hold ${reserved}`);
   const iat = Math.floor(content.issuedAtMs / 1000);
   const exp = iat + Math.max(1, Math.floor(content.lifetimeMs / 1000));
-  const payload: JWTPayload = {
+  const payload = {
     ...content.claims,
     iss: content.issuer,
     sub: content.subject,
@@ -61,8 +61,7 @@ export async function mintAccessToken(key: SigningKey, content: AccessTokenConte
     ...(content.actor !== undefined && { act: content.actor }),
     ...(content.source !== undefined && { [TOKEN_SOURCE_CLAIM]: content.source }),
   };
-  const header = { alg: key.algorithm, typ: "at+jwt", kid: key.kid };
-  return { token: await new SignJWT(payload).setProtectedHeader(header).sign(key.key), expireTimeMs: exp * 1000 };
+  return { token: signCompact(key, "at+jwt", payload), expireTimeMs: exp * 1000 };
 }
 
 /** Signs a token with a shared secret (HS256) as an app's own back end would; for `conduit dev` and `conduit jwt sign`. */

@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from "jose";
 import { SecretText } from "../model/secret-text.ts";
 import { BUILT_IN_ALGORITHMS, type BuiltInAlgorithm } from "../model/signing-key.ts";
+import { type CompactSigner, readSigner } from "./compact-sign.ts";
 import { type Jwk, readPublicKey } from "./key-algorithms.ts";
-import type { VerificationKey } from "./key-source.ts";
 
 /** A signing key in the form it is stored: the private half is for sealing. */
 export interface StoredSigningKey {
@@ -14,13 +14,6 @@ export interface StoredSigningKey {
   readonly publicJwk: string;
   /** Private JWK as JSON text. */
   readonly privateJwk: SecretText;
-}
-
-/** A signing key ready for use. */
-export interface SigningKey {
-  readonly kid: string;
-  readonly algorithm: BuiltInAlgorithm;
-  readonly key: VerificationKey;
 }
 
 /** Generates a key pair; of RSA with 2048 bits. */
@@ -69,15 +62,15 @@ async function storedKey(jwk: JWK, algorithm: BuiltInAlgorithm): Promise<StoredS
   };
 }
 
-/** Imports a stored key; it can sign and cannot be exported. Throws when the text is no private key for the algorithm. */
-export async function importSigningKey(
+/** Makes a stored key ready to sign. @throws TypeError when the text is no private key for the algorithm */
+export function importSigningKey(
   kid: string,
   privateJwk: SecretText,
   algorithm: BuiltInAlgorithm = "ES256",
-): Promise<SigningKey> {
-  const key = await importJWK(JSON.parse(privateJwk.reveal()) as JWK, algorithm, { extractable: false });
-  if (key instanceof Uint8Array || key.type !== "private") throw new TypeError("not a private key");
-  return { kid, algorithm, key };
+): CompactSigner {
+  const signer = readSigner(kid, privateJwk, algorithm);
+  if (signer === undefined) throw new TypeError("not a private key for the algorithm");
+  return signer;
 }
 
 /** A JWK set (RFC 7517 5) of stored public keys. */
