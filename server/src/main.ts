@@ -11,6 +11,7 @@ import { linkRollback } from "./cli/link-rollback.ts";
 import { type Output, processOutput } from "./cli/output.ts";
 import { proxyJoinToken } from "./cli/proxy-join-token.ts";
 import { proxyList } from "./cli/proxy-list.ts";
+import { proxyRevoke } from "./cli/proxy-revoke.ts";
 import { rolloutStatus, rolloutWait } from "./cli/rollout.ts";
 import { tokenMint } from "./cli/token-mint.ts";
 import { systemClock } from "./clock.ts";
@@ -156,6 +157,14 @@ function addProxy(program: Command, output: Output): void {
   clientFlags(proxy.command("list"))
     .description("list the proxies and what each has applied")
     .action((flags) => proxyList(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
+  clientFlags(proxy.command("revoke <proxy>"))
+    .description("shut a proxy out for good: its streams end, and the others get a new key; asks")
+    .option("--reason <text>", "why, for the audit trail")
+    .option("--yes", "do not ask", false)
+    .action((name, flags) => {
+      const streams = { stdin: process.stdin, output };
+      return proxyRevoke(clientSettings(flags.controlUrl, readEnvironment()), name, flags, streams);
+    });
 }
 
 function addRollout(program: Command, output: Output): void {

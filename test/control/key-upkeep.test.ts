@@ -98,7 +98,7 @@ describe("a new data key", () => {
     for (const row of rows) expect(Buffer.from(row.sealedValue).toString("hex").slice(4, 36)).toBe(hex);
     await secrets.updateSecret({ secret: { name: `${parent}/secrets/secret-0`, nextValue: "m".repeat(40) } });
     await plane.client(TokenService).mintToken({ parent, subject: "u", links: [link] });
-    expect(await rotateDataKey(upkeep, "", () => undefined)).toBe(1);
+    expect(await rotateDataKey(upkeep, "", () => undefined)).toBe(2);
     await openFleet(plane.store, { ...effects, keyring: plane.keyring });
   }, 60_000);
 });

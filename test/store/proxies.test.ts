@@ -32,8 +32,12 @@ describeStores("what proxies leave behind", (store) => {
       lastSeenTime: minutes(1),
     };
     await store().transaction((tx) => recordProxyStatuses(tx, new Map([[row.id, status]])));
-    expect(await store().read((tx) => getProxy(tx, row.id))).toEqual({ ...row, ...status });
-    expect(await store().read((tx) => listProxies(tx, "", 100))).toContainEqual({ ...row, ...status });
+    const kept = { ...row, ...status, revokeTime: null, version: 1 };
+    expect(await store().read((tx) => getProxy(tx, row.id))).toEqual(kept);
+    expect(await store().read((tx) => listProxies(tx, "", 100))).toContainEqual(kept);
+    const older = { ...status, appliedSequence: 1n, lastSeenTime: TIME };
+    await store().transaction((tx) => recordProxyStatuses(tx, new Map([[row.id, older]])));
+    expect(await store().read((tx) => getProxy(tx, row.id))).toEqual(kept);
     await store().transaction((tx) => deleteProxy(tx, row.id));
     expect(await store().read((tx) => findProxyByCredential(tx, row.credentialHash))).toBeUndefined();
   });

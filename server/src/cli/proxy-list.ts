@@ -8,6 +8,7 @@ interface ProxyRow {
   readonly version?: string;
   readonly appliedSequence?: string;
   readonly lag?: string;
+  readonly state?: string;
   readonly lagDuration?: string;
   readonly live?: boolean;
   readonly connected?: boolean;
@@ -16,7 +17,7 @@ interface ProxyRow {
 }
 
 const COLUMNS = [
-  ...["name", "display_name", "version", "live", "connected"],
+  ...["name", "display_name", "version", "state", "live", "connected"],
   ...["sequence", "lag", "lag_seconds", "rejected", "last_seen"],
 ];
 
@@ -45,6 +46,7 @@ const toColumns = (proxy: ProxyRow) => ({
   name: proxy.name,
   display_name: proxy.displayName ?? "",
   version: proxy.version ?? "",
+  state: (proxy.state ?? "").replace("STATE_", ""),
   live: proxy.live ?? false,
   connected: proxy.connected ?? false,
   sequence: Number(proxy.appliedSequence ?? 0),

@@ -2,19 +2,25 @@ import type { Clock } from "../clock.ts";
 import { refusedByEnvironment } from "../model/exit.ts";
 import type { Random } from "../random.ts";
 import type { SealedPlace } from "../sealing/envelope.ts";
-import { dataKeyIdOf, type Keyring } from "../sealing/keyring.ts";
+import type { Keyring } from "../sealing/keyring.ts";
 import { SealingError } from "../sealing/sealing-error.ts";
-import { generateSealingKey, keyBytes, type SealingKey, sealingKey } from "../sealing/sealing-key.ts";
-import { countDataKeys, getDataKey, insertDataKey } from "../store/data-keys.ts";
+import { generateSealingKey, keyBytes, type SealingKey } from "../sealing/sealing-key.ts";
+import { countDataKeys } from "../store/data-keys.ts";
 import type { Tx } from "../store/database.ts";
-import { ensureInstallation, type InstallationRow, setFleetKey } from "../store/installation.ts";
+import {
+  ensureInstallation,
+  type InstallationRow,
+  lockInstallation,
+  setInstallationKey,
+} from "../store/installation.ts";
 import type { Store } from "../store/store.ts";
+import { createFleetKeys, type FleetKeys, installationDataKey, makeFleetKey, openKey } from "./fleet-keys.ts";
 
-/** What all proxies of an installation share. */
-export interface Fleet {
+/** The installation, and the key that its proxies share. */
+export interface Fleet extends FleetKeys {
   readonly installationId: string;
-  /** Opens the secrets in the config stream. */
-  readonly fleetKey: SealingKey;
+  /** The control plane's own, the same at every replica and for ever. No proxy gets it: what is derived from it is secret from them. */
+  readonly installationKey: SealingKey;
 }
 
 /** What opening the fleet needs. */
@@ -27,21 +33,22 @@ export interface FleetEffects {
 }
 
 /**
- * The installation and its fleet key, both made on the first start.
- * @throws ExitError (3) when the key is sealed under a master key that was not given
+ * The installation and its keys, all made on the first start.
+ * @throws ExitError (3) when one is sealed under a master key that was not given
  */
 export async function openFleet(store: Store, effects: FleetEffects): Promise<Fleet> {
-  const { clock, random, version } = effects;
+  const { clock, random, version, keyring } = effects;
   const fresh = { id: random.uuid(), createdVersion: version, createTime: new Date(clock.now()) };
   try {
-    return await store.transaction(async (tx) => {
-      const row = await ensureInstallation(tx, fresh);
-      await requireMasterKeys(tx, effects.keyring);
-      const { sealedFleetKey } = row;
-      const fleetKey =
-        sealedFleetKey === null ? await makeKey(tx, row, effects) : await openKey(tx, row, sealedFleetKey, effects);
-      return { installationId: row.id, fleetKey };
+    const { row, installationKey } = await store.transaction(async (tx) => {
+      const found = await ensureInstallation(tx, fresh);
+      await requireMasterKeys(tx, keyring);
+      const installationKey = await ensureInstallationKey(tx, found, effects);
+      if (found.sealedFleetKey === null) await makeFleetKey(tx, found, effects);
+      return { row: await lockInstallation(tx), installationKey };
     });
+    const fleetKeys = await createFleetKeys(store, row, effects);
+    return Object.assign(fleetKeys, { installationId: row.id, installationKey });
   } catch (cause) {
     if (!(cause instanceof SealingError)) throw cause;
     const what = "CONDUIT_MASTER_KEY: the database is sealed under another master key: add that one, after a comma";
@@ -65,30 +72,17 @@ async function requireMasterKeys(tx: Tx, { masterKeyIds }: Keyring): Promise<voi
 
 const placeOf = ({ id }: InstallationRow): SealedPlace => ({
   table: "installation",
-  column: "sealed_fleet_key",
+  column: "sealed_installation_key",
   project: "",
   row: id,
   version: 1,
 });
 
-async function makeKey(tx: Tx, row: InstallationRow, { keyring, clock, random }: FleetEffects): Promise<SealingKey> {
-  const fleetKey = generateSealingKey(random);
-  const dataKey = keyring.createDataKey("");
-  await insertDataKey(tx, dataKey, new Date(clock.now()));
-  await setFleetKey(tx, keyring.seal(dataKey, keyBytes(fleetKey), placeOf(row)));
-  return fleetKey;
-}
-
-async function openKey(
-  tx: Tx,
-  row: InstallationRow,
-  sealed: Uint8Array,
-  { keyring }: FleetEffects,
-): Promise<SealingKey> {
-  const dataKey = await getDataKey(tx, dataKeyIdOf(sealed));
-  if (dataKey === undefined) throw new SealingError("key_unknown", dataKeyIdOf(sealed));
-  const bytes = keyring.open(dataKey, sealed, placeOf(row));
-  const key = sealingKey(bytes);
-  bytes.fill(0);
+async function ensureInstallationKey(tx: Tx, row: InstallationRow, effects: FleetEffects): Promise<SealingKey> {
+  const { keyring, random, clock } = effects;
+  if (row.sealedInstallationKey !== null) return openKey(tx, keyring, row.sealedInstallationKey, placeOf(row));
+  const key = generateSealingKey(random);
+  const dataKey = await installationDataKey(tx, keyring, new Date(clock.now()));
+  await setInstallationKey(tx, keyring.seal(dataKey, keyBytes(key), placeOf(row)));
   return key;
 }

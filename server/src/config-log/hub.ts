@@ -1,9 +1,11 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { ConduitError } from "../model/errors.ts";
+import { idOf } from "../model/resource-name.ts";
 import type { Random } from "../random.ts";
 import { tryTask } from "../store/advisory-lock.ts";
 import { forgetExpired } from "../store/forget-expired.ts";
+import { isProxyRevoked } from "../store/proxies.ts";
 import type { Store } from "../store/store.ts";
 import { type AdmissionLimits, createAdmission } from "./admission.ts";
 import { compactLog } from "./compact.ts";
@@ -56,9 +58,13 @@ export function createConfigHub(options: ConfigHubOptions): ConfigHub {
   const { store, fleet, clock, random, log, ringLimits, observer = UNOBSERVED } = options;
   const limits = ringLimits === undefined ? {} : { limits: ringLimits };
   const followed = createFollowedLog({ clock, tail: (): Tail => tail, observer, ...limits });
-  const tail = createTail({ store, random, log }, followed.follower);
+  const tail = createTail({ store, random, log, epochBegins: () => fleet.refresh() }, followed.follower);
   const snapshots = createSnapshots(store, () => clock.monotonic(), observer.snapshotBuilt);
-  const effects = { fleet, snapshots, admission: createAdmission(options.admissionLimits), clock, observer };
+  const admit = async (proxyName: string): Promise<void> => {
+    const isRevoked = await store.read((reader) => isProxyRevoked(reader, idOf(proxyName)));
+    if (isRevoked) throw new ConduitError("proxy_revoked");
+  };
+  const effects = { admit, fleet, snapshots, admission: createAdmission(options.admissionLimits), clock, observer };
   const streams = new Map<string, number>();
   const endings: (() => void)[] = [];
   let isFailing = false;

@@ -28,8 +28,13 @@ export interface Tail {
 const WARM_UP = 2_000;
 const PAGE = 500;
 
+/** What the tail needs. `epochBegins`: told of each epoch it has read, before anybody else is. */
+export interface TailEffects extends EpochEffects {
+  epochBegins(): Promise<void>;
+}
+
 /** Follows the log from a little before its end. Never hands on a transaction twice, out of order or with one missing. */
-export function createTail(effects: EpochEffects, follower: Follower): Tail {
+export function createTail(effects: TailEffects, follower: Follower): Tail {
   const { store } = effects;
   let epoch = "";
   let position: LogPosition = { sequence: 0n, digest: EMPTY_DIGEST };
@@ -41,6 +46,7 @@ export function createTail(effects: EpochEffects, follower: Follower): Tail {
 
   async function begin(head: ConfigHead): Promise<void> {
     const from = await startingPoint(effects, head);
+    await effects.epochBegins();
     epoch = head.epoch;
     position = from;
     follower.begin(head, from);

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { ConduitError } from "../model/errors.ts";
-import { keyBytes } from "../sealing/sealing-key.ts";
+import { keyBytes, type SealingKey } from "../sealing/sealing-key.ts";
 import type { Admission } from "./admission.ts";
 import type { Bell } from "./bell.ts";
 import type { Fleet } from "./fleet.ts";
@@ -43,6 +43,8 @@ export interface LiveLog extends LogView {
 }
 
 export interface WatchEffects {
+  /** Throws `proxy_revoked` for a proxy that has been; asks the database. */
+  admit(proxyName: string): Promise<void>;
   readonly fleet: Fleet;
   readonly snapshots: Snapshots;
   readonly admission: Admission;
@@ -55,7 +57,7 @@ export interface WatchEffects {
  * heartbeats. The reader is a cursor over the ring, whatever its pace: it costs no memory. One that falls off the ring, and
  * everyone when a new epoch begins, gets an error and comes back with its cursor; its next Hello says what follows.
  * Who resumes is served at once; who needs a snapshot may have to wait after its Hello.
- * @throws ConduitError `not_ready` (come back: fallen behind, new epoch, drained), `rate_limited` (too many snapshots are
+ * @throws ConduitError `proxy_revoked`, `not_ready` (come back: fallen behind, new epoch, drained), `rate_limited` (too many snapshots are
  *   asked for), `store_unavailable`
  */
 export async function* watchLog(
@@ -65,16 +67,29 @@ export async function* watchLog(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // Another replica may have been quicker: not to be taken for a reader from the future.
   if (resumeFrom !== undefined && resumeFrom.sequence > log.ring.head().sequence) await log.catchUp();
+  const fleetKey = await admittedKey(proxyName, effects);
   const { epoch } = log;
   const reason = reasonForSnapshot(resumeFrom, log);
   if (reason !== undefined) requireRoom(effects);
   effects.observer.streamBegan(reason);
   try {
-    yield hello(proxyName, reason, log, effects);
+    yield hello(proxyName, reason, log, { ...effects, fleetKey });
     const cursor = reason === undefined ? resumeFrom?.sequence : yield* sendSnapshot(epoch, log, signal, effects);
     if (cursor !== undefined) yield* follow(cursor, epoch, log, signal, effects.observer);
   } finally {
     effects.observer.streamEnded();
+  }
+}
+
+/**
+ * The fleet key for a proxy's Hello. It is taken first and the proxy looked up then: one that was let in a moment before it
+ * was revoked must not be handed the key that was made to shut it out.
+ */
+async function admittedKey(proxyName: string, { fleet, admit }: WatchEffects): Promise<SealingKey> {
+  for (;;) {
+    const { fleetKey } = fleet;
+    await admit(proxyName);
+    if (fleet.fleetKey === fleetKey) return fleetKey;
   }
 }
 
@@ -170,7 +185,7 @@ function hello(
   proxy: string,
   snapshotReason: SnapshotReason | undefined,
   log: LiveLog,
-  { fleet, clock }: WatchEffects,
+  { fleet, clock, fleetKey }: Pick<WatchEffects, "fleet" | "clock"> & { readonly fleetKey: SealingKey },
 ): Uint8Array {
   return encodeHello({
     epoch: log.epoch,
@@ -178,7 +193,7 @@ function hello(
     snapshotReason,
     heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
     nowMs: clock.now(),
-    fleetKey: keyBytes(fleet.fleetKey),
+    fleetKey: keyBytes(fleetKey),
     installationId: fleet.installationId,
     proxy,
   });

@@ -24,12 +24,12 @@ export async function assertionKeyChanges(deps: Deps, tx: Tx, project: string): 
 }
 
 /** The private half leaves the control plane here, sealed under the fleet key and for this kid alone. */
-export async function assertionKeyUpsert(deps: Deps, reader: Reader, key: SigningKeyRow): Promise<ConfigChange> {
+export async function assertionKeyUpsert(deps: Deps, tx: Tx, key: SigningKeyRow): Promise<ConfigChange> {
   const { project, kid, algorithm } = key;
-  const { issuer: iss } = found(await getProject(reader, project));
-  const privateJwk = await openPrivateJwk(deps, reader, key);
+  const { issuer: iss } = found(await getProject(tx, project));
+  const privateJwk = await openPrivateJwk(deps, tx, key);
   const place = { resource: signingKeyName(project, kid), value: "value" } as const;
-  const sealedPrivateJwk = sealForFleet(deps.fleetKey, privateJwk, place, deps.random);
+  const sealedPrivateJwk = sealForFleet(await deps.fleet.keyForWriting(tx), privateJwk, place, deps.random);
   const name = assertionKeyName(project);
   return { op: "upsert", resource: { kind: "assertion_key", name, iss, kid, algorithm, sealedPrivateJwk } };
 }

@@ -14,6 +14,7 @@ export interface Authenticator {
    * @throws ConduitError also `address_denied` and `rate_limited`, once the key is known to be valid
    */
   apiKey(authorization: string | null, address: string): Promise<Principal>;
+  /** @throws ConduitError also `proxy_revoked` */
   proxy(authorization: string | null): Promise<ProxyPrincipal>;
 }
 
@@ -21,6 +22,11 @@ export interface Authenticator {
 export interface FoundKey extends Principal, KeyRestrictions {
   /** Of the text that was shown. */
   readonly expireTimeMs?: number;
+}
+
+/** A proxy whose credential this is. */
+export interface FoundProxy extends ProxyPrincipal {
+  readonly isRevoked: boolean;
 }
 
 /** What happens to calls whose key is valid. */
@@ -32,8 +38,7 @@ export interface KeyWatch {
 /** Look-ups by the SHA-256 of a token's text; undefined = unknown. */
 export interface Credentials {
   findApiKey(hash: string): Promise<FoundKey | undefined>;
-  /** Resource name of the proxy. */
-  findProxy(hash: string): Promise<string | undefined>;
+  findProxy(hash: string): Promise<FoundProxy | undefined>;
 }
 
 const PROXY_DETAIL = "Send the proxy's own credential as authorization: Bearer cl_prx_…";
@@ -57,9 +62,12 @@ export function createAuthenticator(credentials: Credentials, clock: Clock, watc
     },
     async proxy(authorization) {
       const token = bearerOf(authorization, "proxyCredential");
-      const proxy = token === undefined ? undefined : await credentials.findProxy(hashToken(token));
-      if (proxy === undefined) throw new ConduitError("credential_invalid", { detail: PROXY_DETAIL });
-      return { proxy };
+      const found = token === undefined ? undefined : await credentials.findProxy(hashToken(token));
+      if (found === undefined) throw new ConduitError("credential_invalid", { detail: PROXY_DETAIL });
+      const { isRevoked, ...principal } = found;
+      // Told only to who has the credential: the proxy must know that it is no longer wanted.
+      if (isRevoked) throw new ConduitError("proxy_revoked");
+      return principal;
     },
   };
 }

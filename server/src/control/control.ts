@@ -162,15 +162,15 @@ const inProcess = (services: readonly ControlService[], interceptors: Intercepto
     { router: { interceptors } },
   );
 
-/** Everything that calls share. Keys for the services' own use come from the fleet key, which all replicas have. */
+/** Everything that calls share. Keys for the services' own use come from the installation's, which no proxy has. */
 function depsOf({ store, keyring, fleet, jwksSources, clock, random, log, publicUrl }: ControlOptions): Deps {
-  const { fleetKey } = fleet;
+  const { installationKey } = fleet;
   return {
     store,
     keyring,
-    fleetKey,
-    pageTokens: createPageTokens(derivedKey(fleetKey, "page-token")),
-    requestKey: derivedKey(fleetKey, "request-id"),
+    fleet,
+    pageTokens: createPageTokens(derivedKey(installationKey, "page-token")),
+    requestKey: derivedKey(installationKey, "request-id"),
     jwksSources,
     auditLedger: createAuditLedger(store),
     revocationLedger: createRevocationLedger(store),

@@ -19,7 +19,7 @@ export function storedCredentials(store: Store, clock: Clock, watch?: KeyWatch):
       },
       async findProxy(hash) {
         const row = await store.read((reader) => findProxyByCredential(reader, hash));
-        return row === undefined ? undefined : proxyName(row.id);
+        return row && { proxy: proxyName(row.id), isRevoked: row.revokeTime !== null };
       },
     },
     clock,

@@ -1,9 +1,9 @@
 import type { Clock } from "../clock.ts";
+import type { Fleet } from "../config-log/fleet.ts";
 import type { JwksSources } from "../jwt/jwks.ts";
 import type { Log } from "../log.ts";
 import type { Random } from "../random.ts";
 import type { Keyring } from "../sealing/keyring.ts";
-import type { SealingKey } from "../sealing/sealing-key.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditLedger } from "./audit-ledger.ts";
@@ -16,8 +16,8 @@ import type { RevocationLedger } from "./revocation-ledger.ts";
 export interface Deps {
   readonly store: Store;
   readonly keyring: Keyring;
-  /** Seals secrets in the config stream. */
-  readonly fleetKey: SealingKey;
+  /** Its key seals secrets in the config stream. */
+  readonly fleet: Fleet;
   readonly pageTokens: PageTokens;
   /** Key of `requestMac`. */
   readonly requestKey: Uint8Array;

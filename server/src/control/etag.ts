@@ -9,7 +9,8 @@ export interface VersionedRow {
 }
 
 /** Quoted, as in HTTP. The creation time is in it so that the etag of a deleted resource does not fit its successor. */
-export const etagOf = (row: VersionedRow): string => `"${row.createTime.getTime().toString(36)}-${row.version}"`;
+export const etagOf = (row: Omit<VersionedRow, "updateTime">): string =>
+  `"${row.createTime.getTime().toString(36)}-${row.version}"`;
 
 /** What the API shows of a row besides its content. */
 export const metaOf = (row: VersionedRow): ResourceMeta => ({
@@ -19,6 +20,6 @@ export const metaOf = (row: VersionedRow): ResourceMeta => ({
 });
 
 /** Throws `etag_mismatch` unless the etag is the row's; "" = none was given (AIP-154). */
-export function requireEtag(given: string, row: VersionedRow): void {
+export function requireEtag(given: string, row: Omit<VersionedRow, "updateTime">): void {
   if (given !== "" && given !== etagOf(row)) throw new ConduitError("etag_mismatch");
 }

@@ -107,6 +107,9 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.ProxyService/JoinProxy": nothing("the join token in the request is the credential"),
   "conduit.v1.ProxyService/ListProxies": anywhere("operator"),
   "conduit.v1.ProxyService/GetProxy": anywhere("operator"),
+  "conduit.v1.ProxyService/UpdateProxy": anywhere("operator"),
+  "conduit.v1.ProxyService/RevokeProxy": anywhere("operator"),
+  "conduit.v1.ProxyService/DeleteProxy": anywhere("operator"),
   "conduit.v1.ProxyService/GetRollout": anywhere("operator"),
   "conduit.v1.ProxyService/WaitForRollout": anywhere("operator"),
 

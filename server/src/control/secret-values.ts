@@ -75,16 +75,18 @@ export async function openValues(deps: Deps, reader: Reader, row: SecretRow): Pr
   return { value, nextValue: await opened(row.sealedNextValue, NEXT_VALUE_COLUMN, row.nextValueVersion) };
 }
 
-/** What the proxies get: the values under the fleet key. */
-export function secretChange(
+/** What the proxies get: the values under the fleet key of this transaction. */
+export async function secretChange(
   deps: Deps,
+  tx: Tx,
   project: string,
   id: string,
   { value, nextValue }: SecretValues,
-): ConfigChange {
+): Promise<ConfigChange> {
+  const fleetKey = await deps.fleet.keyForWriting(tx);
   const resource = secretName(project, id);
   const sealedFor = (text: SecretText, which: "value" | "next_value"): Uint8Array =>
-    sealForFleet(deps.fleetKey, text, { resource, value: which }, deps.random);
+    sealForFleet(fleetKey, text, { resource, value: which }, deps.random);
   const sealedValue = sealedFor(value, "value");
   const next = nextValue && { sealedNextValue: sealedFor(nextValue, "next_value") };
   return { op: "upsert", resource: { kind: "secret", name: resource, sealedValue, ...next } };

@@ -175,6 +175,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorGuide>> = {
     "The join token is unknown, used or older than an hour",
     "Make a new one with `conduit proxy join-token`",
   ),
+  proxy_revoked: guide(
+    "An operator has revoked this proxy (`conduit proxy revoke`): it gets no configuration any more",
+    "Nothing if that was meant; else empty its data directory and let it join with a new join token",
+  ),
   store_unavailable: guide("The database cannot be reached; nothing was changed", "Try again; look at the database"),
   deadline_exceeded: guide("The call took longer than its deadline", "Try again with a longer deadline"),
   call_too_large: guide("The message is larger than 1 MiB", "Send less in one call"),

@@ -243,6 +243,12 @@ export const ERRORS = {
     "Invalid join token",
     "The join token is unknown, used or expired: make a new one with `conduit proxy join-token`",
   ),
+  proxy_revoked: kind(
+    401,
+    "unauthenticated",
+    "Proxy revoked",
+    "This proxy has been revoked: empty its data directory and let it join with a new join token",
+  ),
   refresh_token_invalid: kind(
     401,
     "unauthenticated",

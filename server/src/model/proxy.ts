@@ -22,4 +22,7 @@ export interface ProxyInstance {
   readonly createTimeMs: number;
   /** Undefined = it never reported. */
   readonly lastSeenTimeMs?: number;
+  /** Undefined = it has not been revoked. */
+  readonly revokeTimeMs?: number;
+  readonly etag: string;
 }

@@ -97,7 +97,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       sweep = setInterval(() => pools.sweep(), SWEEP_MS);
     },
     whenReady: () => configPlane.whenReady(),
-    notReady: () => notReady(configPlane.config),
+    notReady: () => notReady(configPlane.config, configPlane.status()),
     status: () => configPlane.status(),
     drain() {
       live.finishAll("draining");
@@ -113,7 +113,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   };
 }
 
-function notReady(config: ServedConfig): string | undefined {
+function notReady(config: ServedConfig, { isRevoked }: ConfigStatus): string | undefined {
+  if (isRevoked) return "this proxy has been revoked";
   if (!config.isReady) return "no configuration yet";
   return config.ageMs() > config.maxAgeMs ? "the configuration is older than --max-config-age" : undefined;
 }

@@ -16,6 +16,19 @@ const bindingOf = ({ resource, value }: FleetPlace): Binding => ["fleet", resour
 export const sealForFleet = (fleetKey: SealingKey, secret: SecretText, place: FleetPlace, random: Random): Uint8Array =>
   seal(fleetKey, Buffer.from(secret.reveal()), bindingOf(place), random);
 
+/** Seals for another fleet key what an old one opens. @throws SealingError as `openForProxy` */
+export function resealForFleet(
+  { old, fresh }: { readonly old: SealingKey; readonly fresh: SealingKey },
+  sealed: Uint8Array,
+  place: FleetPlace,
+  random: Random,
+): Uint8Array {
+  const bytes = open(old, sealed, bindingOf(place));
+  const resealed = seal(fresh, bytes, bindingOf(place), random);
+  bytes.fill(0);
+  return resealed;
+}
+
 /** Opens a secret from the config stream. @throws SealingError under another fleet key or in another place */
 export const openForProxy = (fleetKey: SealingKey, sealed: Uint8Array, place: FleetPlace): SecretText =>
   new SecretText(Buffer.from(open(fleetKey, sealed, bindingOf(place))).toString("utf8"));

@@ -82,6 +82,17 @@ export async function* scanConfigCurrent(tx: Reader, limit: number): AsyncGenera
   }
 }
 
+/** All resources of a kind, locked until the transaction ends, in the order of `lockConfigCurrent`. */
+export function lockConfigCurrentOf(tx: Tx, kind: ConfigResourceKind): Promise<EncodedResource[]> {
+  const isKind = and(eq(configCurrent.fleet, FLEET), eq(configCurrent.kind, kind));
+  return tx
+    .select(columns)
+    .from(configCurrent)
+    .where(isKind)
+    .orderBy(...order)
+    .for("update");
+}
+
 /** How many resources there are. */
 export async function countConfigCurrent(reader: Reader): Promise<number> {
   const count = sql<string>`count(*)`;

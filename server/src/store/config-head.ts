@@ -3,6 +3,7 @@ import { EMPTY_DIGEST } from "../model/config-digest.ts";
 import { ConduitError } from "../model/errors.ts";
 import { onlyRow, type Reader, rowsOf, type Tx } from "./database.ts";
 import { configHead, configTx } from "./schema.ts";
+import { WAKE_CHANNEL } from "./wake-channel.ts";
 
 /** The one fleet of an installation: every proxy serves every project. */
 export const FLEET = "default";
@@ -62,14 +63,16 @@ export async function insertConfigHead(
   await tx.insert(configHead).values(row).onConflictDoNothing();
 }
 
-/** Starts a new history: every proxy takes a snapshot. The caller holds the head's lock. */
+/** Starts a new history, and tells every replica: every proxy takes a snapshot. The caller holds the head's lock. */
 export async function setConfigEpoch(
   tx: Tx,
   epoch: string,
   { systemIdentifier, timeline }: ClusterIdentity,
 ): Promise<ConfigHead> {
   const change = { epoch, systemIdentifier, timeline, updateTime: sql`clock_timestamp()` };
-  return onlyRow(await tx.update(configHead).set(change).where(isOurs).returning(columns));
+  const head = onlyRow(await tx.update(configHead).set(change).where(isOurs).returning(columns));
+  await tx.execute(sql`select pg_notify(${WAKE_CHANNEL}, '')`);
+  return head;
 }
 
 /** Asks the cluster who it is. */

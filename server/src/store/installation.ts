@@ -1,5 +1,5 @@
 import { eq } from "drizzle-orm";
-import type { Reader, Tx } from "./database.ts";
+import { onlyRow, type Reader, type Tx } from "./database.ts";
 import { installation } from "./schema.ts";
 
 export type InstallationRow = typeof installation.$inferSelect;
@@ -26,7 +26,22 @@ export async function ensureInstallation(
   return row;
 }
 
-/** Keeps the fleet key, sealed. */
-export async function setFleetKey(tx: Tx, sealedFleetKey: Uint8Array): Promise<void> {
-  await tx.update(installation).set({ sealedFleetKey }).where(eq(installation.row, ONLY_ROW));
+/** The installation; whoever wants to change it waits for the end of this transaction. */
+export async function shareInstallation(tx: Tx): Promise<InstallationRow> {
+  return onlyRow(await tx.select().from(installation).where(eq(installation.row, ONLY_ROW)).for("share"));
+}
+
+/** The installation; everyone else who locks it waits for the end of this transaction. */
+export async function lockInstallation(tx: Tx): Promise<InstallationRow> {
+  return onlyRow(await tx.select().from(installation).where(eq(installation.row, ONLY_ROW)).for("update"));
+}
+
+/** Keeps the fleet key, sealed for a version. */
+export async function setFleetKey(tx: Tx, sealedFleetKey: Uint8Array, fleetKeyVersion: number): Promise<void> {
+  await tx.update(installation).set({ sealedFleetKey, fleetKeyVersion }).where(eq(installation.row, ONLY_ROW));
+}
+
+/** Keeps the installation's own key, sealed. */
+export async function setInstallationKey(tx: Tx, sealedInstallationKey: Uint8Array): Promise<void> {
+  await tx.update(installation).set({ sealedInstallationKey }).where(eq(installation.row, ONLY_ROW));
 }

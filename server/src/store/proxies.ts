@@ -1,5 +1,5 @@
-import { asc, eq, gt, sql } from "drizzle-orm";
-import type { Reader, Tx } from "./database.ts";
+import { asc, eq, gt, isNull, sql } from "drizzle-orm";
+import { onlyRow, type Reader, type Tx } from "./database.ts";
 import { insertedRow } from "./row-change.ts";
 import { proxies } from "./schema.ts";
 
@@ -70,17 +70,39 @@ export async function recordProxyStatuses(tx: Tx, reports: ReadonlyMap<string, P
 /** Where a proxy stands, as far as rollouts ask. */
 export type StandingRow = Pick<ProxyRow, "id" | "appliedEpoch" | "appliedSequence" | "rejected" | "lastSeenTime">;
 
-/** Where all proxies stand, by id. */
+/** Where all proxies stand that have not been revoked, by id. */
 export function proxyStandings(reader: Reader): Promise<StandingRow[]> {
   const { id, appliedEpoch, appliedSequence, rejected, lastSeenTime } = proxies;
   const columns = { id, appliedEpoch, appliedSequence, rejected, lastSeenTime };
-  return reader.select(columns).from(proxies).orderBy(asc(id));
+  return reader.select(columns).from(proxies).where(isNull(proxies.revokeTime)).orderBy(asc(id));
 }
 
 /** Proxies that reported about an issuer's keys, by id. @param issuer resource name */
 export function proxiesWithKeysOf(reader: Reader, issuer: string, limit: number): Promise<ProxyRow[]> {
   const mentions = sql`${proxies.issuerKeys} @> ${JSON.stringify([{ issuer }])}::jsonb`;
   return reader.select().from(proxies).where(mentions).orderBy(asc(proxies.id)).limit(limit);
+}
+
+/** The proxy, locked until the transaction ends. */
+export async function lockProxy(tx: Tx, id: string): Promise<ProxyRow | undefined> {
+  const [row] = await tx.select().from(proxies).where(eq(proxies.id, id)).for("update");
+  return row;
+}
+
+/** Whether a proxy has been revoked; false when there is none of that id. */
+export async function isProxyRevoked(reader: Reader, id: string): Promise<boolean> {
+  const [row] = await reader.select({ revokeTime: proxies.revokeTime }).from(proxies).where(eq(proxies.id, id));
+  return row !== undefined && row.revokeTime !== null;
+}
+
+/** Changes what the API may change of a locked proxy; its version grows. */
+export async function updateProxy(
+  tx: Tx,
+  id: string,
+  change: Partial<Pick<ProxyRow, "displayName" | "revokeTime">>,
+): Promise<ProxyRow> {
+  const set = { ...change, version: sql`${proxies.version} + 1` };
+  return onlyRow(await tx.update(proxies).set(set).where(eq(proxies.id, id)).returning());
 }
 
 /** Its credential is refused from then on. */

@@ -26,7 +26,7 @@ export async function countRejections(reader: Reader, names: readonly string[], 
   const wanted = sql`select jsonb_array_elements_text(${JSON.stringify(names)}::jsonb)`;
   const isCurrent = sql`not exists (select from ${configCurrent} where ${configCurrent.kind} = 'link'
     and ${configCurrent.name} = item->>'name' and ${configCurrent.version} > (item->>'version')::numeric)`;
-  const isHeard = sql`${proxies.lastSeenTime} >= ${heardSince.toISOString()}::timestamptz`;
+  const isHeard = sql`${proxies.revokeTime} is null and ${proxies.lastSeenTime} >= ${heardSince.toISOString()}::timestamptz`;
   const [rows, [all]] = [
     await rowsOf<{ name: string; count: number; message: string }>(
       reader,

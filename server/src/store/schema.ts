@@ -48,6 +48,10 @@ export const installation = pgTable("installation", {
   createdVersion: text("created_version").notNull(),
   /** Key of the secrets in the config stream, sealed under the installation's data key. */
   sealedFleetKey: bytea("sealed_fleet_key"),
+  /** `version` in the place the key is sealed for; grows with every new key. */
+  fleetKeyVersion: integer("fleet_key_version").notNull().default(1),
+  /** Key of the control plane's own, which no proxy gets. */
+  sealedInstallationKey: bytea("sealed_installation_key"),
   createTime: createTime(),
 });
 
@@ -208,6 +212,10 @@ export const proxies = pgTable("proxies", {
   issuerKeys: jsonb("issuer_keys").$type<readonly IssuerKeyStatus[]>().notNull().default([]),
   /** Null = it never reported. */
   lastSeenTime: time("last_seen_time"),
+  /** Null = it is not. */
+  revokeTime: time("revoke_time"),
+  /** Grows with what is changed through the API, not with what the proxy reports. */
+  version: rowVersion(),
   createTime: createTime(),
 });
 

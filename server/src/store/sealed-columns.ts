@@ -15,7 +15,8 @@ export interface SealedColumn {
 
 /** Every sealed column of the schema: a test compares them, so that none is left behind when keys rotate. */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
-  { table: "installation", column: "sealed_fleet_key", row: "id", inProject: false },
+  { table: "installation", column: "sealed_fleet_key", row: "id", version: "fleet_key_version", inProject: false },
+  { table: "installation", column: "sealed_installation_key", row: "id", inProject: false },
   { table: "secrets", column: "sealed_value", row: "id", version: "value_version", inProject: true },
   { table: "secrets", column: "sealed_next_value", row: "id", version: "next_value_version", inProject: true },
   { table: "sessions", column: "sealed_refresh_key", row: "id", inProject: true },

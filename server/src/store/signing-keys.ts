@@ -132,6 +132,6 @@ export async function proxiesBehind(
   const rows = reader
     .select({ id: proxies.id })
     .from(proxies)
-    .where(and(gt(proxies.lastSeenTime, heardSince), isBehind));
+    .where(and(isNull(proxies.revokeTime), gt(proxies.lastSeenTime, heardSince), isBehind));
   return (await rows.orderBy(asc(proxies.id))).map(({ id }) => id);
 }

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  Proxy_State,
   type Proxy as ProxyMessage,
   ProxySchema,
   type RejectedResource as RejectedResourceMessage,
@@ -27,10 +28,13 @@ export function proxyToProto(proxy: ProxyInstance, { lagMs, ...standing }: Proxy
     version: proxy.softwareVersion,
     appliedSequence: proxy.appliedSequence,
     ...standing,
+    etag: proxy.etag,
+    state: proxy.revokeTimeMs === undefined ? Proxy_State.ACTIVE : Proxy_State.REVOKED,
     rejected: proxy.rejected.map(rejectedToProto),
   });
   message.createTime = timestampFromMs(proxy.createTimeMs);
   message.lastSeenTime = timestampFromMs(proxy.lastSeenTimeMs);
+  message.revokeTime = timestampFromMs(proxy.revokeTimeMs);
   message.lagDuration = durationFromMs(lagMs);
   return message;
 }

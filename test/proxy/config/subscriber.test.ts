@@ -57,7 +57,7 @@ function follow(addresses = 1) {
   const sources = new JwksSources({ fetchJson: () => Promise.reject(new Error("no")), clock, log });
   const receiver = new ConfigReceiver(new CompiledLinks(sources), clock);
   const meter = { received: vi.fn(), applied: vi.fn(), resync: vi.fn(), diskFailed: vi.fn() };
-  const base = { clients, receiver, proxyVersion: "1", clock, random, log, meter };
+  const base = { onRefused: vi.fn(), clients, receiver, proxyVersion: "1", clock, random, log, meter };
   const subscriber = new ConfigSubscriber({ ...base, onApplied: () => undefined, onConnected: () => undefined });
   subscriber.start();
   return { streams, subscriber, random };

@@ -2,18 +2,18 @@
 // @generated from file conduit/v1/proxy_service.proto (package conduit.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file conduit/v1/proxy_service.proto.
  */
 export const file_conduit_v1_proxy_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb25kdWl0L3YxL3Byb3h5X3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEiygIKBVByb3h5EgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5sYXN0X3NlZW5fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgFIAEoCRIYChBhcHBsaWVkX3NlcXVlbmNlGAYgASgEEgsKA2xhZxgHIAEoBBIRCgljb25uZWN0ZWQYCCABKAgSLgoIcmVqZWN0ZWQYCSADKAsyHC5jb25kdWl0LnYxLlJlamVjdGVkUmVzb3VyY2USLwoMbGFnX2R1cmF0aW9uGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEgwKBGxpdmUYCyABKAgiTAoQUmVqZWN0ZWRSZXNvdXJjZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSGQoHbWVzc2FnZRgDIAEoCUIIukgFcgMY9AMiNwoWQ3JlYXRlSm9pblRva2VuUmVxdWVzdBIdCgxkaXNwbGF5X25hbWUYASABKAlCB7pIBHICGHgifAoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USFwoKam9pbl90b2tlbhgBIAEoCUIDgAEBEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9jb25maWdfc2VxdWVuY2UYAyABKAQiVAoQSm9pblByb3h5UmVxdWVzdBIhCgpqb2luX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIABEh0KDGRpc3BsYXlfbmFtZRgCIAEoCUIHukgEcgIYeCJnChFKb2luUHJveHlSZXNwb25zZRIgCgVwcm94eRgBIAEoCzIRLmNvbmR1aXQudjEuUHJveHkSFwoKY3JlZGVudGlhbBgCIAEoCUIDgAEBEhcKD2NvbmZpZ19zZXF1ZW5jZRgDIAEoBCJEChJMaXN0UHJveGllc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhIKCnBhZ2VfdG9rZW4YAiABKAkiaQoTTGlzdFByb3hpZXNSZXNwb25zZRIiCgdwcm94aWVzGAEgAygLMhEuY29uZHVpdC52MS5Qcm94eRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFQoNaGVhZF9zZXF1ZW5jZRgDIAEoBCIoCg9HZXRQcm94eVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI0ChBHZXRQcm94eVJlc3BvbnNlEiAKBXByb3h5GAEgASgLMhEuY29uZHVpdC52MS5Qcm94eSLvAQoHUm9sbG91dBIQCghzZXF1ZW5jZRgBIAEoBBIVCg1oZWFkX3NlcXVlbmNlGAIgASgEEg0KBWVwb2NoGAMgASgJEhAKCGNvbXBsZXRlGAQgASgIEgwKBGxpdmUYBSABKAUSDwoHYXBwbGllZBgGIAEoBRIRCglyZWplY3RpbmcYByABKAUSDwoHbWlzc2luZxgIIAEoBRIMCgRnb25lGAkgASgFEhcKD21pc3NpbmdfcHJveGllcxgKIAMoCRIwCgpyZWplY3Rpb25zGAsgAygLMhwuY29uZHVpdC52MS5Sb2xsb3V0UmVqZWN0aW9uIlEKEFJvbGxvdXRSZWplY3Rpb24SDQoFcHJveHkYASABKAkSLgoIcmVzb3VyY2UYAiABKAsyHC5jb25kdWl0LnYxLlJlamVjdGVkUmVzb3VyY2UiJQoRR2V0Um9sbG91dFJlcXVlc3QSEAoIc2VxdWVuY2UYASABKAQiOgoSR2V0Um9sbG91dFJlc3BvbnNlEiQKB3JvbGxvdXQYASABKAsyEy5jb25kdWl0LnYxLlJvbGxvdXQiYwoVV2FpdEZvclJvbGxvdXRSZXF1ZXN0EhAKCHNlcXVlbmNlGAEgASgEEjgKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDIyACI+ChZXYWl0Rm9yUm9sbG91dFJlc3BvbnNlEiQKB3JvbGxvdXQYASABKAsyEy5jb25kdWl0LnYxLlJvbGxvdXQy8QMKDFByb3h5U2VydmljZRJaCg9DcmVhdGVKb2luVG9rZW4SIi5jb25kdWl0LnYxLkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QaIy5jb25kdWl0LnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEkgKCUpvaW5Qcm94eRIcLmNvbmR1aXQudjEuSm9pblByb3h5UmVxdWVzdBodLmNvbmR1aXQudjEuSm9pblByb3h5UmVzcG9uc2USTgoLTGlzdFByb3hpZXMSHi5jb25kdWl0LnYxLkxpc3RQcm94aWVzUmVxdWVzdBofLmNvbmR1aXQudjEuTGlzdFByb3hpZXNSZXNwb25zZRJFCghHZXRQcm94eRIbLmNvbmR1aXQudjEuR2V0UHJveHlSZXF1ZXN0GhwuY29uZHVpdC52MS5HZXRQcm94eVJlc3BvbnNlEksKCkdldFJvbGxvdXQSHS5jb25kdWl0LnYxLkdldFJvbGxvdXRSZXF1ZXN0Gh4uY29uZHVpdC52MS5HZXRSb2xsb3V0UmVzcG9uc2USVwoOV2FpdEZvclJvbGxvdXQSIS5jb25kdWl0LnYxLldhaXRGb3JSb2xsb3V0UmVxdWVzdBoiLmNvbmR1aXQudjEuV2FpdEZvclJvbGxvdXRSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb25kdWl0L3YxL3Byb3h5X3NlcnZpY2UucHJvdG8SCmNvbmR1aXQudjEi/wMKBVByb3h5EgwKBG5hbWUYASABKAkSHQoMZGlzcGxheV9uYW1lGAIgASgJQge6SARyAhh4Ei8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5sYXN0X3NlZW5fdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgFIAEoCRIYChBhcHBsaWVkX3NlcXVlbmNlGAYgASgEEgsKA2xhZxgHIAEoBBIRCgljb25uZWN0ZWQYCCABKAgSLgoIcmVqZWN0ZWQYCSADKAsyHC5jb25kdWl0LnYxLlJlamVjdGVkUmVzb3VyY2USLwoMbGFnX2R1cmF0aW9uGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEgwKBGxpdmUYCyABKAgSJgoFc3RhdGUYDCABKA4yFy5jb25kdWl0LnYxLlByb3h5LlN0YXRlEi8KC3Jldm9rZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGA4gASgJIkMKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfQUNUSVZFEAESEQoNU1RBVEVfUkVWT0tFRBACIkwKEFJlamVjdGVkUmVzb3VyY2USDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEhkKB21lc3NhZ2UYAyABKAlCCLpIBXIDGPQDIjcKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSHQoMZGlzcGxheV9uYW1lGAEgASgJQge6SARyAhh4InwKF0NyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEhcKCmpvaW5fdG9rZW4YASABKAlCA4ABARIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPY29uZmlnX3NlcXVlbmNlGAMgASgEIlQKEEpvaW5Qcm94eVJlcXVlc3QSIQoKam9pbl90b2tlbhgBIAEoCUINgAEBukgHcgUQARiAARIdCgxkaXNwbGF5X25hbWUYAiABKAlCB7pIBHICGHgiZwoRSm9pblByb3h5UmVzcG9uc2USIAoFcHJveHkYASABKAsyES5jb25kdWl0LnYxLlByb3h5EhcKCmNyZWRlbnRpYWwYAiABKAlCA4ABARIXCg9jb25maWdfc2VxdWVuY2UYAyABKAQiRAoSTGlzdFByb3hpZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABISCgpwYWdlX3Rva2VuGAIgASgJImkKE0xpc3RQcm94aWVzUmVzcG9uc2USIgoHcHJveGllcxgBIAMoCzIRLmNvbmR1aXQudjEuUHJveHkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhUKDWhlYWRfc2VxdWVuY2UYAyABKAQiKAoPR2V0UHJveHlSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiNAoQR2V0UHJveHlSZXNwb25zZRIgCgVwcm94eRgBIAEoCzIRLmNvbmR1aXQudjEuUHJveHki7wEKB1JvbGxvdXQSEAoIc2VxdWVuY2UYASABKAQSFQoNaGVhZF9zZXF1ZW5jZRgCIAEoBBINCgVlcG9jaBgDIAEoCRIQCghjb21wbGV0ZRgEIAEoCBIMCgRsaXZlGAUgASgFEg8KB2FwcGxpZWQYBiABKAUSEQoJcmVqZWN0aW5nGAcgASgFEg8KB21pc3NpbmcYCCABKAUSDAoEZ29uZRgJIAEoBRIXCg9taXNzaW5nX3Byb3hpZXMYCiADKAkSMAoKcmVqZWN0aW9ucxgLIAMoCzIcLmNvbmR1aXQudjEuUm9sbG91dFJlamVjdGlvbiJRChBSb2xsb3V0UmVqZWN0aW9uEg0KBXByb3h5GAEgASgJEi4KCHJlc291cmNlGAIgASgLMhwuY29uZHVpdC52MS5SZWplY3RlZFJlc291cmNlIiUKEUdldFJvbGxvdXRSZXF1ZXN0EhAKCHNlcXVlbmNlGAEgASgEIjoKEkdldFJvbGxvdXRSZXNwb25zZRIkCgdyb2xsb3V0GAEgASgLMhMuY29uZHVpdC52MS5Sb2xsb3V0ImMKFVdhaXRGb3JSb2xsb3V0UmVxdWVzdBIQCghzZXF1ZW5jZRgBIAEoBBI4Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAggyMgAiPgoWV2FpdEZvclJvbGxvdXRSZXNwb25zZRIkCgdyb2xsb3V0GAEgASgLMhMuY29uZHVpdC52MS5Sb2xsb3V0Im8KElVwZGF0ZVByb3h5UmVxdWVzdBIoCgVwcm94eRgBIAEoCzIRLmNvbmR1aXQudjEuUHJveHlCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siUAoTVXBkYXRlUHJveHlSZXNwb25zZRIgCgVwcm94eRgBIAEoCzIRLmNvbmR1aXQudjEuUHJveHkSFwoPY29uZmlnX3NlcXVlbmNlGAIgASgEIlMKElJldm9rZVByb3h5UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEgwKBGV0YWcYAiABKAkSGAoGcmVhc29uGAMgASgJQgi6SAVyAxj0AyJQChNSZXZva2VQcm94eVJlc3BvbnNlEiAKBXByb3h5GAEgASgLMhEuY29uZHVpdC52MS5Qcm94eRIXCg9jb25maWdfc2VxdWVuY2UYAiABKAQiOQoSRGVsZXRlUHJveHlSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESDAoEZXRhZxgCIAEoCSIuChNEZWxldGVQcm94eVJlc3BvbnNlEhcKD2NvbmZpZ19zZXF1ZW5jZRgBIAEoBDLhBQoMUHJveHlTZXJ2aWNlEloKD0NyZWF0ZUpvaW5Ub2tlbhIiLmNvbmR1aXQudjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBojLmNvbmR1aXQudjEuQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USSAoJSm9pblByb3h5EhwuY29uZHVpdC52MS5Kb2luUHJveHlSZXF1ZXN0Gh0uY29uZHVpdC52MS5Kb2luUHJveHlSZXNwb25zZRJOCgtMaXN0UHJveGllcxIeLmNvbmR1aXQudjEuTGlzdFByb3hpZXNSZXF1ZXN0Gh8uY29uZHVpdC52MS5MaXN0UHJveGllc1Jlc3BvbnNlEkUKCEdldFByb3h5EhsuY29uZHVpdC52MS5HZXRQcm94eVJlcXVlc3QaHC5jb25kdWl0LnYxLkdldFByb3h5UmVzcG9uc2USTgoLVXBkYXRlUHJveHkSHi5jb25kdWl0LnYxLlVwZGF0ZVByb3h5UmVxdWVzdBofLmNvbmR1aXQudjEuVXBkYXRlUHJveHlSZXNwb25zZRJOCgtSZXZva2VQcm94eRIeLmNvbmR1aXQudjEuUmV2b2tlUHJveHlSZXF1ZXN0Gh8uY29uZHVpdC52MS5SZXZva2VQcm94eVJlc3BvbnNlEk4KC0RlbGV0ZVByb3h5Eh4uY29uZHVpdC52MS5EZWxldGVQcm94eVJlcXVlc3QaHy5jb25kdWl0LnYxLkRlbGV0ZVByb3h5UmVzcG9uc2USSwoKR2V0Um9sbG91dBIdLmNvbmR1aXQudjEuR2V0Um9sbG91dFJlcXVlc3QaHi5jb25kdWl0LnYxLkdldFJvbGxvdXRSZXNwb25zZRJXCg5XYWl0Rm9yUm9sbG91dBIhLmNvbmR1aXQudjEuV2FpdEZvclJvbGxvdXRSZXF1ZXN0GiIuY29uZHVpdC52MS5XYWl0Rm9yUm9sbG91dFJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * One instance of the data plane.
@@ -98,6 +98,27 @@ export type Proxy = Message<"conduit.v1.Proxy"> & {
    * @generated from field: bool live = 11;
    */
   live: boolean;
+
+  /**
+   * Output only. Whether it may follow the configuration.
+   *
+   * @generated from field: conduit.v1.Proxy.State state = 12;
+   */
+  state: Proxy_State;
+
+  /**
+   * Output only. When it was revoked.
+   *
+   * @generated from field: google.protobuf.Timestamp revoke_time = 13;
+   */
+  revokeTime?: Timestamp | undefined;
+
+  /**
+   * Output only. Changes with every change made through this API; what the proxy reports leaves it.
+   *
+   * @generated from field: string etag = 14;
+   */
+  etag: string;
 };
 
 /**
@@ -106,6 +127,47 @@ export type Proxy = Message<"conduit.v1.Proxy"> & {
  */
 export const ProxySchema: GenMessage<Proxy> = /*@__PURE__*/
   messageDesc(file_conduit_v1_proxy_service, 0);
+
+/**
+ * Whether it may follow the configuration.
+ *
+ * @generated from enum conduit.v1.Proxy.State
+ */
+export const Proxy_State = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It may.
+   *
+   * @generated from enum value: STATE_ACTIVE = 1;
+   */
+  ACTIVE: 1,
+
+  /**
+   * It has been revoked.
+   *
+   * @generated from enum value: STATE_REVOKED = 2;
+   */
+  REVOKED: 2,
+} as const;
+
+/**
+ * Whether it may follow the configuration.
+ *
+ * @generated from enum conduit.v1.Proxy.State
+ */
+export type Proxy_State = (typeof Proxy_State)[keyof typeof Proxy_State] | UnknownEnum;
+
+/**
+ * Describes the enum conduit.v1.Proxy.State.
+ */
+export const Proxy_StateSchema: GenEnum<Proxy_State> = /*@__PURE__*/
+  enumDesc(file_conduit_v1_proxy_service, 0, 0);
 
 /**
  * A resource a proxy could not apply; it keeps the version before.
@@ -578,6 +640,174 @@ export const WaitForRolloutResponseSchema: GenMessage<WaitForRolloutResponse> = 
   messageDesc(file_conduit_v1_proxy_service, 15);
 
 /**
+ * Request of UpdateProxy.
+ *
+ * @generated from message conduit.v1.UpdateProxyRequest
+ */
+export type UpdateProxyRequest = Message<"conduit.v1.UpdateProxyRequest"> & {
+  /**
+   * Required. The proxy, with its name.
+   *
+   * @generated from field: conduit.v1.Proxy proxy = 1;
+   */
+  proxy?: Proxy | undefined;
+
+  /**
+   * Optional. Which fields to change; absent = those that are set.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message conduit.v1.UpdateProxyRequest.
+ * Use `create(UpdateProxyRequestSchema)` to create a new message.
+ */
+export const UpdateProxyRequestSchema: GenMessage<UpdateProxyRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 16);
+
+/**
+ * Response of UpdateProxy.
+ *
+ * @generated from message conduit.v1.UpdateProxyResponse
+ */
+export type UpdateProxyResponse = Message<"conduit.v1.UpdateProxyResponse"> & {
+  /**
+   * The proxy.
+   *
+   * @generated from field: conduit.v1.Proxy proxy = 1;
+   */
+  proxy?: Proxy | undefined;
+
+  /**
+   * Sequence of the configuration now.
+   *
+   * @generated from field: uint64 config_sequence = 2;
+   */
+  configSequence: bigint;
+};
+
+/**
+ * Describes the message conduit.v1.UpdateProxyResponse.
+ * Use `create(UpdateProxyResponseSchema)` to create a new message.
+ */
+export const UpdateProxyResponseSchema: GenMessage<UpdateProxyResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 17);
+
+/**
+ * Request of RevokeProxy.
+ *
+ * @generated from message conduit.v1.RevokeProxyRequest
+ */
+export type RevokeProxyRequest = Message<"conduit.v1.RevokeProxyRequest"> & {
+  /**
+   * Required. Resource name, `proxies/{proxy}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Optional. Refused if the proxy has another.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+
+  /**
+   * Optional. Why, for the audit trail.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message conduit.v1.RevokeProxyRequest.
+ * Use `create(RevokeProxyRequestSchema)` to create a new message.
+ */
+export const RevokeProxyRequestSchema: GenMessage<RevokeProxyRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 18);
+
+/**
+ * Response of RevokeProxy.
+ *
+ * @generated from message conduit.v1.RevokeProxyResponse
+ */
+export type RevokeProxyResponse = Message<"conduit.v1.RevokeProxyResponse"> & {
+  /**
+   * The proxy.
+   *
+   * @generated from field: conduit.v1.Proxy proxy = 1;
+   */
+  proxy?: Proxy | undefined;
+
+  /**
+   * Sequence of the configuration under the new key: when all live proxies have applied it, none needs the old one.
+   *
+   * @generated from field: uint64 config_sequence = 2;
+   */
+  configSequence: bigint;
+};
+
+/**
+ * Describes the message conduit.v1.RevokeProxyResponse.
+ * Use `create(RevokeProxyResponseSchema)` to create a new message.
+ */
+export const RevokeProxyResponseSchema: GenMessage<RevokeProxyResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 19);
+
+/**
+ * Request of DeleteProxy.
+ *
+ * @generated from message conduit.v1.DeleteProxyRequest
+ */
+export type DeleteProxyRequest = Message<"conduit.v1.DeleteProxyRequest"> & {
+  /**
+   * Required. Resource name, `proxies/{proxy}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Optional. Refused if the proxy has another.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message conduit.v1.DeleteProxyRequest.
+ * Use `create(DeleteProxyRequestSchema)` to create a new message.
+ */
+export const DeleteProxyRequestSchema: GenMessage<DeleteProxyRequest> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 20);
+
+/**
+ * Response of DeleteProxy.
+ *
+ * @generated from message conduit.v1.DeleteProxyResponse
+ */
+export type DeleteProxyResponse = Message<"conduit.v1.DeleteProxyResponse"> & {
+  /**
+   * Sequence of the configuration now.
+   *
+   * @generated from field: uint64 config_sequence = 1;
+   */
+  configSequence: bigint;
+};
+
+/**
+ * Describes the message conduit.v1.DeleteProxyResponse.
+ * Use `create(DeleteProxyResponseSchema)` to create a new message.
+ */
+export const DeleteProxyResponseSchema: GenMessage<DeleteProxyResponse> = /*@__PURE__*/
+  messageDesc(file_conduit_v1_proxy_service, 21);
+
+/**
  * Proxies: the instances of the data plane.
  *
  * @generated from service conduit.v1.ProxyService
@@ -622,6 +852,38 @@ export const ProxyService: GenService<{
     methodKind: "unary";
     input: typeof GetProxyRequestSchema;
     output: typeof GetProxyResponseSchema;
+  },
+  /**
+   * Changes a proxy's display name. Role: operator.
+   *
+   * @generated from rpc conduit.v1.ProxyService.UpdateProxy
+   */
+  updateProxy: {
+    methodKind: "unary";
+    input: typeof UpdateProxyRequestSchema;
+    output: typeof UpdateProxyResponseSchema;
+  },
+  /**
+   * Shuts a proxy out for good: its credential is refused at once and its streams end, at every replica; what the config
+   * stream holds is sealed under a new key, which every other proxy gets and this one does not. It keeps what it knew
+   * until then: replace upstream credentials that you do not want it to have. Role: operator.
+   *
+   * @generated from rpc conduit.v1.ProxyService.RevokeProxy
+   */
+  revokeProxy: {
+    methodKind: "unary";
+    input: typeof RevokeProxyRequestSchema;
+    output: typeof RevokeProxyResponseSchema;
+  },
+  /**
+   * Deletes a proxy that has been revoked. Role: operator.
+   *
+   * @generated from rpc conduit.v1.ProxyService.DeleteProxy
+   */
+  deleteProxy: {
+    methodKind: "unary";
+    input: typeof DeleteProxyRequestSchema;
+    output: typeof DeleteProxyResponseSchema;
   },
   /**
    * Says how many live proxies have applied a sequence of the configuration. Role: operator.

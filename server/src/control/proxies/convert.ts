@@ -7,7 +7,9 @@ import { ageOfTransactions } from "../../store/config-log.ts";
 import type { Reader } from "../../store/database.ts";
 import type { ProxyRow } from "../../store/proxies.ts";
 import { proxyToProto } from "../../wire/proxy.ts";
+import { etagOf } from "../etag.ts";
 import { type ProxyStatuses, withLatest } from "../proxy-status.ts";
+import { required } from "../required.ts";
 
 /** What is known about proxies beside their rows. */
 export interface Presence {
@@ -24,7 +26,9 @@ export const instanceOf = (row: ProxyRow): ProxyInstance => ({
   appliedSequence: row.appliedSequence,
   rejected: row.rejected,
   createTimeMs: row.createTime.getTime(),
+  etag: etagOf(row),
   ...(row.lastSeenTime !== null && { lastSeenTimeMs: row.lastSeenTime.getTime() }),
+  ...(row.revokeTime !== null && { revokeTimeMs: row.revokeTime.getTime() }),
 });
 
 /** The proxies as they stand now, and where the log's head is. The rows must have been read before. */
@@ -44,10 +48,21 @@ export async function describeProxies(
     const lag = row.appliedSequence < head.sequence ? head.sequence - row.appliedSequence : 0n;
     const hasAll = lag === 0n && row.appliedEpoch === head.epoch;
     const lagMs = hasAll ? 0 : isBehind(row, head) ? ages.get(nextOf(row)) : undefined;
-    const live = isLive(row.lastSeenTime?.getTime() ?? null, nowMs);
+    const live = row.revokeTime === null && isLive(row.lastSeenTime?.getTime() ?? null, nowMs);
     return proxyToProto(instanceOf(row), { lag, lagMs, live, connected: isConnected(proxyName(row.id)) });
   });
   return { proxies, headSequence: head.sequence };
+}
+
+/** One, read before. */
+export async function describeProxy(
+  reader: Reader,
+  row: ProxyRow,
+  presence: Presence,
+  nowMs: number,
+): Promise<ProxyMessage> {
+  const [proxy] = (await describeProxies(reader, [row], presence, nowMs)).proxies;
+  return required(proxy);
 }
 
 /** In the same history, where sequences can be compared. */

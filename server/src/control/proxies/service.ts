@@ -10,9 +10,11 @@ import { principalOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import { readPage } from "../page-token.ts";
 import { found, readProxyName } from "../resource-path.ts";
-import { describeProxies, type Presence } from "./convert.ts";
+import { describeProxies, describeProxy, type Presence } from "./convert.ts";
 import { createJoinToken, joinProxy } from "./join.ts";
+import { deleteRevokedProxy, revokeProxy } from "./revoke.ts";
 import { createRollouts, rolloutToProto } from "./rollout.ts";
+import { updateProxy } from "./update.ts";
 
 export function proxyService(deps: Deps, presence: Presence): ServiceImpl<typeof ProxyService> {
   const rollouts = createRollouts(deps, presence.statuses);
@@ -24,8 +26,7 @@ export function proxyService(deps: Deps, presence: Presence): ServiceImpl<typeof
       const id = readProxyName(name, "name");
       return deps.store.read(async (reader) => {
         const row = found(await getProxy(reader, id));
-        const [proxy] = (await describeProxies(reader, [row], presence, deps.clock.now())).proxies;
-        return proxy === undefined ? {} : { proxy };
+        return { proxy: await describeProxy(reader, row, presence, deps.clock.now()) };
       });
     },
 
@@ -38,6 +39,10 @@ export function proxyService(deps: Deps, presence: Presence): ServiceImpl<typeof
       const described = await deps.store.read((reader) => describeProxies(reader, rows, presence, nowMs));
       return { ...described, nextPageToken };
     },
+
+    updateProxy: (request, context) => updateProxy(deps, request, context, presence),
+    revokeProxy: (request, context) => revokeProxy(deps, request, context, presence),
+    deleteProxy: (request, context) => deleteRevokedProxy(deps, request, context),
 
     getRollout: async ({ sequence }) => ({ rollout: rolloutToProto(await rollouts.read(sequence)) }),
 

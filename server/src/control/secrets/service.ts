@@ -109,5 +109,5 @@ async function insertSealed(
     createTime: now,
     updateTime: now,
   });
-  return { result: row, changes: [secretChange(deps, project, id, values)] };
+  return { result: row, changes: [await secretChange(deps, tx, project, id, values)] };
 }

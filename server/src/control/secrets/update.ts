@@ -71,5 +71,5 @@ function readUpdate(row: SecretRow, request: UpdateSecretRequest): SecretUpdate 
 /** Nothing when no value changed: the proxies know no display names. */
 async function changesOf(deps: Deps, tx: Tx, row: SecretRow, columns: object): Promise<ConfigChange[]> {
   if (Object.keys(columns).length === 0) return [];
-  return [secretChange(deps, row.project, row.id, await openValues(deps, tx, row))];
+  return [await secretChange(deps, tx, row.project, row.id, await openValues(deps, tx, row))];
 }

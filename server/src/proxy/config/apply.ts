@@ -50,7 +50,10 @@ export class ConfigReceiver {
   readonly #links: CompiledLinks;
   readonly #clock: Clock;
   #held: HeldState;
+  /** What belongs to the state held. */
   #fleet: FleetFacts | undefined;
+  /** What belongs to the snapshot that is coming: the fleet has another key once a proxy was revoked. */
+  #announced: FleetFacts | undefined;
   #epoch = "";
   #intake: SnapshotIntake | undefined;
   #unknownKinds = 0;
@@ -82,7 +85,6 @@ export class ConfigReceiver {
 
   /** Takes over a state kept on disk; only before any event. */
   restore(fleet: FleetFacts, state: HeldState): void | Promise<void> {
-    this.#fleet = fleet;
     return inSlices(this.#replaceBy(state, fleet), this.#clock);
   }
 
@@ -108,18 +110,22 @@ export class ConfigReceiver {
         "other_installation",
         "the control plane is another installation's: empty the data directory to follow it",
       );
-    this.#fleet = { installationId, fleetKey: sealingKey(fleetKey), fleetKeyBytes: fleetKey };
+    const fleet = { installationId, fleetKey: sealingKey(fleetKey), fleetKeyBytes: fleetKey };
     this.#epoch = epoch;
     this.currency.headIs(headSequence);
     this.#intake = mode === Hello_Mode.RESUME ? undefined : new SnapshotIntake(this.#held);
+    this.#announced = fleet;
     if (this.#intake !== undefined) return NOTHING;
+    if (this.#fleet !== undefined && this.#fleet.fleetKey.id !== fleet.fleetKey.id)
+      return resync("sequence", "the stream resumes under another key than the state we hold");
+    this.#fleet = fleet;
     if (this.cursor?.epoch !== epoch) return resync("sequence", "the stream resumes a history we do not hold");
     if (this.cursor.sequence === headSequence) this.currency.proven();
     return NOTHING;
   }
 
   *#snapshot(chunk: SnapshotChunk): Steps<Applied> {
-    const fleet = this.#fleet;
+    const fleet = this.#announced;
     if (this.#intake === undefined || fleet === undefined)
       return resync("sequence", "a snapshot that was not announced");
     const taken = yield* this.#intake.take(chunk);
@@ -141,6 +147,7 @@ export class ConfigReceiver {
     const commit = yield* this.#links.prepareWhole({ ...changes, revocations });
     commit();
     this.#held = state;
+    this.#fleet = fleet;
     this.#links.becomeReady(fleet.installationId);
   }
 

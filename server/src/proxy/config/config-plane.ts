@@ -42,6 +42,8 @@ export interface ConfigPlaneOptions {
 export interface ConfigStatus {
   readonly isReady: boolean;
   readonly isConnected: boolean;
+  /** The control plane has said that it wants no more of this proxy. */
+  readonly isRevoked: boolean;
   /** Since the last sign of life of the control plane; undefined = there was none. */
   readonly silentMs: number | undefined;
   /** Age of the open stream; undefined = none is. */
@@ -59,6 +61,12 @@ export interface ConfigStatus {
 }
 
 const TICK_MS = 5_000;
+
+/**
+ * So old the configuration of a revoked proxy may become, if it may not be less. It gets no revocations any more, so it must
+ * not go on letting users in; balancers have this time to see that it is not ready.
+ */
+const REVOKED_MAX_AGE_MS = 5 * 60_000;
 
 /** gRPC `INVALID_ARGUMENT`: the same batch will never be taken. */
 const NEVER_TAKEN = 3;
@@ -79,13 +87,20 @@ export class ConfigPlane {
   #tick: NodeJS.Timeout | undefined;
   #seedsBefore = "";
   #isChecking = false;
+  #isRevoked = false;
 
   constructor(options: ConfigPlaneOptions) {
     const { clock, random, log, fetchJson, credential, controls, proxyVersion, dataDir, meter } = options;
     this.#options = options;
     this.#jwksSources = new JwksSources({ fetchJson, clock, log });
     const currency = new Currency(clock);
-    const age = { ageMs: () => currency.ageMs(), maxAgeMs: options.maxConfigAgeMs ?? Number.POSITIVE_INFINITY };
+    const maxAgeMs = (): number => this.#maxAgeMs();
+    const age = {
+      ageMs: () => currency.ageMs(),
+      get maxAgeMs() {
+        return maxAgeMs();
+      },
+    };
     this.#links = new CompiledLinks(this.#jwksSources, new RevocationIndex(random.bytes(16)), age);
     this.config = this.#links;
     const receiver = new ConfigReceiver(this.#links, clock, currency);
@@ -101,6 +116,7 @@ export class ConfigPlane {
       ...{ clients: this.#clients, receiver, proxyVersion, clock, random, log, meter },
       onApplied: (event) => this.#applied(event),
       onConnected: (client) => this.#connected(client),
+      onRefused: (reason) => this.#refused(reason),
     });
     if (dataDir === undefined) return;
     this.#disk = new DiskSnapshot({
@@ -148,7 +164,7 @@ export class ConfigPlane {
     const { currency } = this.#receiver;
     return {
       ...this.#subscriber.status(),
-      ...{ isReady: this.#links.isReady, links: this.#links.size },
+      ...{ isReady: this.#links.isReady, isRevoked: this.#isRevoked, links: this.#links.size },
       ...{ ageMs: currency.ageMs(), lagSequences: currency.lagSequences(), delayMs: currency.delayMs() },
       sequence: this.#receiver.cursor?.sequence ?? 0n,
       rejected: this.#links.rejected(),
@@ -190,7 +206,23 @@ export class ConfigPlane {
     this.#reporter.stateChanged();
   }
 
+  #maxAgeMs(): number {
+    const maxAgeMs = this.#options.maxConfigAgeMs ?? Number.POSITIVE_INFINITY;
+    return this.#isRevoked ? Math.min(maxAgeMs, REVOKED_MAX_AGE_MS) : maxAgeMs;
+  }
+
+  #refused(reason: string): void {
+    if (reason !== "PROXY_REVOKED") return;
+    this.#isRevoked = true;
+    const maxAgeSeconds = this.#maxAgeMs() / 1000;
+    this.#options.log.error(
+      { max_age_seconds: maxAgeSeconds },
+      "THIS PROXY HAS BEEN REVOKED: it gets no configuration any more, is not ready, and refuses everything once what it has is too old",
+    );
+  }
+
   #connected(client: ControlClient): void {
+    this.#isRevoked = false;
     this.#current = client;
     this.#reporter.reportTo(client);
   }

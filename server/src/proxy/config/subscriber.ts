@@ -12,6 +12,7 @@ import type { Applied, ConfigReceiver } from "./apply.ts";
 import { backoffMs, fraction } from "./backoff.ts";
 import type { ConfigMeter } from "./config-meter.ts";
 import type { ConfigStream, ControlClient } from "./control-client.ts";
+import { refusalReasonOf } from "./refusal-reason.ts";
 
 export interface SubscriberOptions {
   /** One per control plane address; tried in turn. At least one. */
@@ -26,6 +27,8 @@ export interface SubscriberOptions {
   readonly onApplied: (event: WatchConfigResponse) => void;
   /** After the greeting of a new stream. */
   readonly onConnected: (client: ControlClient) => void;
+  /** The control plane has refused us, with this `ErrorInfo.reason`; it is asked again all the same. */
+  readonly onRefused: (reason: string) => void;
 }
 
 /** State of the stream, for people. */
@@ -175,6 +178,8 @@ export class ConfigSubscriber {
     const pauseMs = backoffMs(this.#failures, this.#options.random);
     this.#options.log.warn({ err, pause_ms: pauseMs }, `${message}; serving goes on with what is known`);
     this.#timer = setTimeout(() => this.start(), pauseMs);
+    const reason = refusalReasonOf(err);
+    if (reason !== undefined) this.#options.onRefused(reason);
   }
 
   #close(): void {
