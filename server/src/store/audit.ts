@@ -16,17 +16,18 @@ const TEXT_MAX = 1_024;
 /**
  * Inserts the records that `auditText` gives as value of the placeholder `records`. One text, so that the statement is the
  * same for any number of them.
- * @param others FROM items that must have a row, each with a comma before it; default none
+ * @param which what follows the FROM item `given`, whose `at` is a record's place in the list; default: all of them
  */
-export const auditInsert = (others: SQL = sql``): SQL => sql`
+export const auditInsert = (which: SQL = sql``): SQL => sql`
   insert into ${auditRecords}
     ("project", "time", "actor", "action", "resource", "request_id", "client_address", "details")
   select given."project", given."time", "actor", "action", "resource", "requestId", "clientAddress", "details"
   from jsonb_to_recordset(${sql.placeholder("records")}::text::jsonb) as given(
-    "project" text, "time" timestamptz, "actor" text, "action" text, "resource" text,
-    "requestId" text, "clientAddress" text, "details" jsonb)${others}`;
+    "at" int, "project" text, "time" timestamptz, "actor" text, "action" text, "resource" text,
+    "requestId" text, "clientAddress" text, "details" jsonb)${which}`;
 
-export const auditText = (events: readonly AuditEvent[]): string => JSON.stringify(events.map(rowOf));
+export const auditText = (events: readonly AuditEvent[]): string =>
+  JSON.stringify(events.map((event, at) => ({ at, ...rowOf(event) })));
 
 const INSERT = preparedSql(auditInsert());
 

@@ -3,7 +3,6 @@ import type { AuditEvent } from "../model/audit-event.ts";
 import { auditInsert, auditText } from "./audit.ts";
 import type { Reader, Tx } from "./database.ts";
 import { preparedSelect, preparedSql, textsOf } from "./prepared-query.ts";
-import { auditRecords } from "./schema-audit.ts";
 import { sessions } from "./schema-tokens.ts";
 
 /**
@@ -70,29 +69,43 @@ const WITH_IDS = preparedSelect(sessions, sql`${sessions.id} = any(${textsOf("id
 export const getSessions = (reader: Reader, ids: readonly string[]): Promise<SessionRow[]> =>
   WITH_IDS.run(reader, { ids: JSON.stringify(ids) });
 
-const ROTATE_UNCHANGED = preparedSql<{ id: bigint }>(
-  sql`with rotated as (
-    update ${sessions} set "counter" = "counter" + 1, "rotate_time" = ${sql.placeholder("now")}::timestamptz,
-      "attempt_id" = ${sql.placeholder("attemptId")}
-    where "id" = ${sql.placeholder("id")} and "counter" = ${sql.placeholder("counter")}::text::bigint
-      and "revoke_time" is null
-    returning "id")
-  ${auditInsert(sql`, rotated`)} returning ${auditRecords.id}`,
-  { id: auditRecords.id },
+/** A session as it was read, to be rotated. */
+export interface Rotation {
+  readonly session: Pick<SessionRow, "id" | "counter">;
+  readonly attemptId: string;
+  /** Its record; its time is the rotation's. */
+  readonly event: AuditEvent;
+}
+
+// Rows that somebody holds are left alone: the statement waits for nobody, so no session can hold up the others in it.
+const ROTATE_UNCHANGED = preparedSql<{ at: number }>(
+  sql`with wanted as (
+    select * from jsonb_to_recordset(${sql.placeholder("rotations")}::text::jsonb) as one(
+      "at" int, "id" uuid, "counter" bigint, "attemptId" text, "now" timestamptz)),
+  free as (select "id" from ${sessions} where "id" in (select "id" from wanted) for update skip locked),
+  rotated as (
+    update ${sessions} as session set "counter" = session."counter" + 1, "rotate_time" = wanted."now",
+      "attempt_id" = wanted."attemptId"
+    from wanted join free on free."id" = wanted."id"
+    where session."id" = wanted."id" and session."counter" = wanted."counter" and session."revoke_time" is null
+    returning wanted."at"),
+  recorded as (${auditInsert(sql` join rotated on rotated."at" = given."at"`)})
+  select "at" from rotated`,
+  { at: sessions.counter },
 );
 
 /**
- * Rotates a session that is still as it was read, and records it, in one statement without a lock held before: of calls
- * that read the same, one finds its counter. False = it has changed, and nothing was done.
+ * Rotates the sessions that are still as they were read, and records it, in one statement without locks held before: of
+ * calls that read the same, one finds its counter. Answers the places in the list of those that were rotated; to the others
+ * nothing was done.
  */
-export async function rotateUnchanged(
-  tx: Tx,
-  { id, counter }: Pick<SessionRow, "id" | "counter">,
-  attemptId: string,
-  event: AuditEvent,
-): Promise<boolean> {
-  const values = { id, counter: `${counter}`, attemptId, now: new Date(event.timeMs).toISOString() };
-  return (await ROTATE_UNCHANGED.run(tx, { ...values, records: auditText([event]) })).length > 0;
+export async function rotateUnchanged(tx: Tx, rotations: readonly Rotation[]): Promise<ReadonlySet<number>> {
+  const wanted = rotations.map(({ session: { id, counter }, attemptId, event }, at) => {
+    return { at, id, counter, attemptId, now: new Date(event.timeMs) };
+  });
+  const records = auditText(rotations.map(({ event }) => event));
+  const rotated = await ROTATE_UNCHANGED.run(tx, { rotations: JSON.stringify(wanted), records });
+  return new Set(rotated.map(({ at }) => at));
 }
 
 /** The current refresh token was answered again. */

@@ -15,7 +15,7 @@ import { judgeRefresh, type RefreshVerdict } from "../../policy/refresh.ts";
 import { narrowScope } from "../../policy/scope.ts";
 import { recordAudit } from "../../store/audit.ts";
 import type { Tx } from "../../store/database.ts";
-import { lockSession, noteReplay, rotateSession, rotateUnchanged, type SessionRow } from "../../store/sessions.ts";
+import { lockSession, noteReplay, rotateSession, type SessionRow } from "../../store/sessions.ts";
 import { timestampFromMs } from "../../wire/time.ts";
 import { auditBy } from "../audit-of.ts";
 import type { Deps } from "../deps.ts";
@@ -89,7 +89,7 @@ async function rotateAtOnce(
   const scope = narrowScope(wordsOf(session.scope), wantedScope);
   if (verdict !== "rotate" || scope === undefined) return undefined;
   const event = auditBy(nameOf(session), call, nameOf(session), nowMs, detailsOf(session, verdict, tokenId));
-  if (!(await deps.store.statement((tx) => rotateUnchanged(tx, session, attemptId, event)))) return undefined;
+  if (!(await deps.auditLedger.rotate({ session, attemptId, event }))) return undefined;
   return { done: "refreshed", session, scope, refreshToken: writeRefreshToken(key, session.id, session.counter + 1) };
 }
 
