@@ -3,7 +3,7 @@ import { SessionService, Session_State as State } from "@conduit-link/proto/cond
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { sql } from "drizzle-orm";
 import { decodeJwt } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { revocationStreamName } from "../../server/src/model/revocation.ts";
 import { readConfigCurrent } from "../../server/src/store/config-current.ts";
 import { rowsOf } from "../../server/src/store/database.ts";
@@ -262,6 +262,34 @@ describe("ending sessions", () => {
     expect(decodeJwt(next.accessToken).iat).toBe(Math.floor(plane.clock.now() / 1000) + 1);
     await refresh(next.refreshToken);
     await refresh(others.refreshToken);
+  });
+
+  it("all of a person's: a refresh that is under way meanwhile gets no access token that counts", async () => {
+    const subject = "dora";
+    const { refreshToken } = await open({}, { subject });
+    const statement = plane.store.statement.bind(plane.store);
+    // Between the rotation, which is a statement of its own, and the signature.
+    const hook = vi.spyOn(plane.store, "statement").mockImplementationOnce(async (work) => {
+      const rotated = await statement(work);
+      expect((await sessions().revokeSubjectSessions({ parent, subject })).revokedSessions).toBe(1);
+      plane.clock.advance(1_000);
+      return rotated;
+    });
+    const late = await refresh(refreshToken);
+    hook.mockRestore();
+    plane.clock.advance(2_000);
+    expect((await tokens().introspectToken({ parent, token: late.accessToken })).active).toBe(false);
+    await refusalOf(late.refreshToken);
+  });
+
+  it("all of a person's but one: of one that is over by itself the access tokens are withdrawn all the same", async () => {
+    const subject = "emil";
+    const over = await open({ absoluteLifetime: { seconds: 60n } }, { subject });
+    const kept = await open({}, { subject });
+    plane.clock.advance(61_000);
+    await sessions().revokeSubjectSessions({ parent, subject, except: kept.session });
+    expect((await tokens().introspectToken({ parent, token: over.accessToken })).active).toBe(false);
+    expect((await tokens().introspectToken({ parent, token: kept.accessToken })).active).toBe(true);
   });
 
   it("all of a person's but one: that one goes on, its access tokens too", async () => {

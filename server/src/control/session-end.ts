@@ -1,8 +1,9 @@
 import type { ConfigChange } from "../model/config-resource.ts";
 import type { Random } from "../random.ts";
 import type { Tx } from "../store/database.ts";
+import { insertRevocations } from "../store/revocations.ts";
 import { endSession, type SessionRow } from "../store/sessions.ts";
-import { MINTED_LIFETIME_MS, writeRevocation } from "./revocation-write.ts";
+import { MINTED_LIFETIME_MS, revocationRowOf, revocationUpsert } from "./revocation-write.ts";
 
 /** Why a session ended by itself: a refresh token was used twice. */
 export const REUSE_REASON = "refresh_token_reuse";
@@ -19,18 +20,24 @@ export async function endWithTokens(
   nowMs: number,
 ): Promise<ConfigChange[]> {
   if (!(await endSession(tx, id, reason, new Date(nowMs)))) return [];
-  return [await withdrawTokensOf(tx, random, { project, id }, reason, nowMs)];
+  return withdrawTokensOf(tx, random, { project, ids: [id] }, reason, nowMs);
 }
 
-/** Withdraws the access tokens of a session. */
+/** Withdraws the access tokens of sessions, whenever they were issued. */
 export async function withdrawTokensOf(
   tx: Tx,
   random: Random,
-  { project, id }: Pick<SessionRow, "project" | "id">,
+  { project, ids }: { readonly project: string; readonly ids: readonly string[] },
   reason: string,
   nowMs: number,
-): Promise<ConfigChange> {
-  const target = { kind: "session", project, id } as const;
-  const revocation = { project, id: random.uuid(), target, expireTimeMs: nowMs + MINTED_LIFETIME_MS, reason };
-  return (await writeRevocation(tx, revocation, nowMs)).change;
+): Promise<ConfigChange[]> {
+  const revocations = ids.map((session) => {
+    const target = { kind: "session", project, id: session } as const;
+    return { project, id: random.uuid(), target, expireTimeMs: nowMs + MINTED_LIFETIME_MS, reason };
+  });
+  await insertRevocations(
+    tx,
+    revocations.map((revocation) => revocationRowOf(revocation, nowMs)),
+  );
+  return revocations.map(revocationUpsert);
 }

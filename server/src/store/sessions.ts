@@ -120,23 +120,36 @@ export async function endSession(tx: Tx, id: string, reason: string, now: Date):
   return (await tx.update(sessions).set(change).where(isOpen).returning({ id: sessions.id })).length > 0;
 }
 
-/** Ends all sessions of a person but one (undefined = all); returns the ids of those that had not ended by themselves. */
+/** A session that was ended. */
+export interface EndedSession {
+  readonly id: string;
+  /** When its newest access token may have been issued. */
+  readonly lastIssueTime: Date;
+}
+
+/**
+ * Ends all sessions of a person but one (undefined = all).
+ * @param overBefore those that were over by themselves earlier are left alone: none of their access tokens is valid any more
+ */
 export async function endSessionsOf(
   tx: Tx,
   { project, subject, except }: { project: string; subject: string; except: string | undefined },
   reason: string,
-  now: Date,
-): Promise<string[]> {
+  { now, overBefore }: { readonly now: Date; readonly overBefore: Date },
+): Promise<EndedSession[]> {
   const isOpen = and(
     eq(sessions.project, project),
     eq(sessions.subject, subject),
     isNull(sessions.revokeTime),
-    gt(sessions.absoluteExpireTime, now),
+    gt(sessions.absoluteExpireTime, overBefore),
     except === undefined ? undefined : ne(sessions.id, except),
   );
-  const change = { revokeTime: now, revokeReason: reason };
-  const ended = await tx.update(sessions).set(change).where(isOpen).returning({ id: sessions.id });
-  return ended.map(({ id }) => id);
+  const { id, createTime, rotateTime, replayTime } = sessions;
+  const ended = tx.update(sessions).set({ revokeTime: now, revokeReason: reason }).where(isOpen);
+  return (await ended.returning({ id, createTime, rotateTime, replayTime })).map(({ id: one, ...times }) => ({
+    id: one,
+    lastIssueTime: new Date(Math.max(...Object.values(times).map((time) => time?.getTime() ?? 0))),
+  }));
 }
 
 /** Forgets sessions that ended by themselves before a time. */

@@ -5,7 +5,7 @@ import { invalidFields } from "../../model/errors.ts";
 import { BUILT_IN_ISSUER_ID } from "../../model/project.ts";
 import { issuerName } from "../../model/resource-name.ts";
 import type { Tx } from "../../store/database.ts";
-import { endSessionsOf } from "../../store/sessions.ts";
+import { type EndedSession, endSessionsOf } from "../../store/sessions.ts";
 import { type AuditedCall, auditOf } from "../audit-of.ts";
 import type { Deps } from "../deps.ts";
 import { requireProject } from "../require-project.ts";
@@ -23,19 +23,26 @@ export async function revokeSubjectSessions(
   const project = readProjectName(parent, "parent");
   const except = exceptOf(project, request.except);
   const nowMs = deps.clock.now();
-  const details = { subject, reason, except: except ?? "" };
-  const event = auditOf(context, parent, nowMs, details);
+  const event = auditOf(context, parent, nowMs, { subject, reason, except: except ?? "" });
   const { result, sequence } = await commitChanges(deps.store, event, async (tx) => {
     await requireProject(tx, project);
-    const ended = await endSessionsOf(tx, { project, subject, except }, reason, new Date(nowMs));
-    if (except === undefined)
-      return { result: ended.length, changes: [await withdrawSubject(tx, deps, { project, subject, reason }, nowMs)] };
-    const changes: ConfigChange[] = [];
-    for (const id of ended) changes.push(await withdrawTokensOf(tx, deps.random, { project, id }, reason, nowMs));
-    return { result: ended.length, changes };
+    const times = { now: new Date(nowMs), overBefore: new Date(nowMs - MINTED_LIFETIME_MS) };
+    const ended = await endSessionsOf(tx, { project, subject, except }, reason, times);
+    // By session too: a refresh that is under way signs its token after this commit, and dates it so that "issued before"
+    // would not meet it.
+    const changes = await withdrawTokensOf(tx, deps.random, { project, ids: withTokens(ended, nowMs) }, reason, nowMs);
+    if (except !== undefined) return { result: ended.length, changes };
+    return {
+      result: ended.length,
+      changes: [...changes, await withdrawSubject(tx, deps, { project, subject, reason })],
+    };
   });
   return { revokedSessions: result, configSequence: sequence };
 }
+
+/** Ids of those that may have an access token which is still valid. */
+const withTokens = (ended: readonly EndedSession[], nowMs: number): string[] =>
+  ended.filter(({ lastIssueTime }) => lastIssueTime.getTime() > nowMs - MINTED_LIFETIME_MS).map(({ id }) => id);
 
 /** Id of the session that goes on. Throws `field_invalid` for another project's: the caller was let in for `parent` only. */
 function exceptOf(parent: string, name: string): string | undefined {
@@ -47,14 +54,15 @@ function exceptOf(parent: string, name: string): string | undefined {
   return id;
 }
 
-/** One entry for all sessions, and for tokens that belong to none. */
+/** One entry for all that was issued until now: tokens that belong to no session, and those of sessions forgotten since. */
 async function withdrawSubject(
   tx: Tx,
-  { random }: Deps,
+  { random, clock }: Deps,
   { project, subject, reason }: { readonly project: string; readonly subject: string; readonly reason: string },
-  nowMs: number,
 ): Promise<ConfigChange> {
   const issuer = issuerName(project, BUILT_IN_ISSUER_ID);
+  // Read after the sessions' locks were given: the wait for them may have been long.
+  const nowMs = clock.now();
   const target = { kind: "subject", project, issuer, subject, issuedBeforeMs: nowMs } as const;
   const revocation = { project, id: random.uuid(), target, expireTimeMs: nowMs + MINTED_LIFETIME_MS, reason };
   return (await writeRevocation(tx, revocation, nowMs)).change;
