@@ -2,8 +2,17 @@
 import { IssuerService } from "@conduit-link/proto/conduit/v1/issuer_service_pb";
 import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { RevocationService } from "@conduit-link/proto/conduit/v1/revocation_service_pb";
+import { SigningKeyService } from "@conduit-link/proto/conduit/v1/signing_key_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
-import { decodeJwt, exportJWK, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from "jose";
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  exportJWK,
+  generateKeyPair,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  SignJWT,
+} from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { auditRecords } from "../../server/src/store/schema-audit.ts";
 import { type ControlPlane, failureOf, PLAIN_LINK, startControlPlane } from "./control-plane.ts";
@@ -180,6 +189,33 @@ describe("a token that was exchanged", () => {
     const target = { case: "subject", value: { subject: "hugo", issuer, issuedBefore } } as const;
     await plane.client(RevocationService).createRevocation({ parent, revocation: { target } });
     expect(await isAccepted(exchanged)).toBe(false);
+  });
+
+  it("of our own goes with the one before, also over several exchanges", async () => {
+    const rpc = plane.client(TokenService);
+    const { accessToken } = await rpc.mintToken({ parent, subject: "jill", links: [link] });
+    const second = await exchange(accessToken);
+    const third = await exchange(second);
+    const fromElsewhere = await exchange(await exchange(await access({ sub: "jill", jti: "t3" })));
+    expect(await accepted(accessToken, second, third, fromElsewhere)).toEqual([true, true, true, true]);
+    await rpc.revokeToken({ parent, target: { case: "token", value: second } });
+    expect(await accepted(accessToken, second, third)).toEqual([true, false, false]);
+    await rpc.revokeToken({ parent, target: { case: "token", value: accessToken } });
+    expect(await accepted(accessToken, await exchange(fromElsewhere))).toEqual([false, true]);
+    expect((await rpc.introspectToken({ parent, token: third })).active).toBe(false);
+    await rpc.revokeToken({ parent, target: { case: "tokenId", value: "t3" } });
+    expect(await isAccepted(fromElsewhere)).toBe(false);
+  });
+
+  it("of our own goes with the key of the one before, though another has signed it", async () => {
+    const { accessToken } = await plane.client(TokenService).mintToken({ parent, subject: "karl", links: [link] });
+    const keys = plane.client(SigningKeyService);
+    await keys.rotateSigningKey({ parent, force: true });
+    const exchanged = await exchange(await exchange(accessToken));
+    const { kid } = decodeProtectedHeader(accessToken);
+    await keys.revokeSigningKey({ name: `${parent}/signingKeys/${kid}`, force: true });
+    expect(await accepted(exchanged)).toEqual([false]);
+    expect(await isAccepted(await exchange(await access({ sub: "karl" })))).toBe(true);
   });
 
   it("says what it was made from, which no caller may set", async () => {

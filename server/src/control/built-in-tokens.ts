@@ -3,7 +3,7 @@ import { trustIssuer } from "../jwt/trust.ts";
 import { type VerifiedToken, verifyToken } from "../jwt/verify.ts";
 import type { Claims } from "../model/claims.ts";
 import { BUILT_IN_ISSUER_ID } from "../model/project.ts";
-import { keysOfToken } from "../model/revocation.ts";
+import { keysOfSource, keysOfToken } from "../model/revocation.ts";
 import { readTokenSource } from "../model/token-source.ts";
 import { getIssuer } from "../store/issuers.ts";
 import type { Deps } from "./deps.ts";
@@ -42,7 +42,7 @@ async function isRevokedEverywhere(
   const source = readTokenSource(claims);
   const ways = links.map((link) => ({
     own: keysOfToken({ ...token, link }),
-    source: source === undefined ? NO_KEYS : keysOfToken({ ...NO_IDS, ...source, project, link, sub: token.sub }),
+    source: source === undefined ? NO_KEYS : keysOfSource(source, { project, link, sub: token.sub }),
   }));
   const nowMs = clock.now();
   const all = new Uint8Array(Buffer.concat(ways.flatMap((way) => [way.own, way.source])));
@@ -55,7 +55,6 @@ async function isRevokedEverywhere(
 }
 
 const NO_KEYS = new Uint8Array(0);
-const NO_IDS = { kid: undefined, jti: undefined, sid: undefined } as const;
 
 /** Ours are always texts: we signed them. */
 const textClaims = ({ jti, sid, sub }: Claims) => ({ jti: textOf(jti), sid: textOf(sid), sub: textOf(sub) });

@@ -1,6 +1,6 @@
 import type { Claims } from "../model/claims.ts";
 import type { Issuer } from "../model/issuer.ts";
-import { keysOfToken } from "../model/revocation.ts";
+import { keysOfSource, keysOfToken } from "../model/revocation.ts";
 import { readTokenSource } from "../model/token-source.ts";
 import type { JudgedLink } from "./judged-link.ts";
 import type { SourceRevocation } from "./user.ts";
@@ -32,8 +32,16 @@ export function revocationKeysOf(
 export function sourceRevocationOf(link: JudgedLink, issuer: Issuer, claims: Claims): SourceRevocation | undefined {
   const source = issuer.keys.kind === "built_in" ? readTokenSource(claims) : undefined;
   if (source === undefined) return undefined;
-  const { kid, iat, ...ids } = source;
-  return { keys: revocationKeysOf(link, source.issuer, kid, { sub: claims.sub, ...ids }), iat };
+  const { project, link: it } = link;
+  const token = { project, link: it.name, sub: textOf(claims.sub) };
+  let keys: Uint8Array | undefined;
+  return {
+    keys: () => {
+      keys ??= keysOfSource(source, token);
+      return keys;
+    },
+    iat: source.iat,
+  };
 }
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

@@ -1,4 +1,7 @@
 import { hash } from "node:crypto";
+import { BUILT_IN_ISSUER_ID } from "./project.ts";
+import { issuerName } from "./resource-name.ts";
+import type { TokenSource } from "./token-source.ts";
 
 /** What a revocation withdraws. Names of links and issuers are resource names; times are milliseconds since the epoch. */
 export type RevocationTarget =
@@ -100,6 +103,16 @@ export function keysOfToken({ project, link, issuer, kid, jti, sid, sub }: Revoc
   if (sub !== undefined) keys.push(keyOf("subject", project, issuer, sub), keyOf("subject", project, "", sub));
   if (kid !== undefined) keys.push(keyOf("key", issuer, kid));
   return new Uint8Array(Buffer.concat(keys));
+}
+
+/** The keys of everything that may withdraw the token that one of ours was exchanged for, and those between them. */
+export function keysOfSource(
+  { issuer, jti, sid, kid, through = [] }: TokenSource,
+  { project, link, sub }: Pick<RevocableToken, "project" | "link" | "sub">,
+): Uint8Array {
+  const own = issuerName(project, BUILT_IN_ISSUER_ID);
+  const keys = through.flatMap((token) => [keyOf("token", project, token.jti), keyOf("key", own, token.kid)]);
+  return new Uint8Array(Buffer.concat([keysOfToken({ project, link, issuer, kid, jti, sid, sub }), ...keys]));
 }
 
 const keyOf = (...parts: readonly string[]): Uint8Array => shortHash(parts.join("\n"));

@@ -10,7 +10,7 @@ import type { User } from "../../judge/user.ts";
 import type { Claims } from "../../model/claims.ts";
 import { ConduitError, type FieldViolation, invalidFields } from "../../model/errors.ts";
 import { idOf, projectOf } from "../../model/resource-name.ts";
-import { readTokenSource, tokenSource } from "../../model/token-source.ts";
+import { sourceOfOwn, tokenSource } from "../../model/token-source.ts";
 import { readClaim, wordsOf } from "../../policy/claims.ts";
 import { narrowScope } from "../../policy/scope.ts";
 import { msFromDuration } from "../../wire/time.ts";
@@ -77,7 +77,7 @@ function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, n
   const isOurs = issuer.keys.kind === "built_in";
   // Of our own session: whoever ends it ends this token too. Another issuer's session is remembered with its source.
   const session = isOurs && typeof claims.sid === "string" ? claims.sid : undefined;
-  const source = isOurs ? readTokenSource(claims) : tokenSource(issuer.name, claims, kid);
+  const source = (isOurs ? sourceOfOwn : tokenSource)(issuer.name, claims, kid);
   return {
     subject: String(claims.sub),
     links: request.links,
@@ -87,7 +87,7 @@ function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, n
     ...exchangedClaims(claims, issuer),
     templateSource: claims,
     ...(session !== undefined && { session }),
-    ...(source !== undefined && { source }),
+    source,
     actor: { sub: clientId, ...(isObject(claims.act) && { act: claims.act }) },
   };
 }
