@@ -1,14 +1,18 @@
 import { ConduitError } from "./errors.ts";
 
+/** `BodyInit`, which the types of Node do not know by name. */
+export type FetchBody = NonNullable<RequestInit["body"]>;
+
 /** A body `fetch` takes, an async iterable (Node), or a function that makes one anew for each attempt: that makes streams replayable. */
-export type ConduitBody = BodyInit | AsyncIterable<Uint8Array> | (() => ConduitBodyValue | Promise<ConduitBodyValue>);
-type ConduitBodyValue = BodyInit | AsyncIterable<Uint8Array> | null;
+export type ConduitBody = FetchBody | AsyncIterable<Uint8Array> | (() => ConduitBodyValue | Promise<ConduitBodyValue>);
+/** What such a function makes. */
+export type ConduitBodyValue = FetchBody | AsyncIterable<Uint8Array> | null;
 
 /** What one attempt sends. */
 export interface Payload {
   /** The caller's `Request` (or a clone) instead of URL and body. */
   readonly request?: Request;
-  readonly init: { readonly body?: BodyInit | null; readonly duplex?: "half" };
+  readonly init: { readonly body?: FetchBody | null; readonly duplex?: "half" };
 }
 
 /** Gives the body of each attempt of one call. */
@@ -74,7 +78,7 @@ function cloning(request: Request): BodySource {
 
 /** `duplex` is demanded by Node for streams; elsewhere it is ignored. */
 function payload(body: ConduitBodyValue): Payload {
-  return { init: { body: body as BodyInit | null, ...(isStream(body) && { duplex: "half" as const }) } };
+  return { init: { body: body as FetchBody | null, ...(isStream(body) && { duplex: "half" as const }) } };
 }
 
 /** Streams by what they can do: a web stream, an async iterable (Node's streams are). Everything else `fetch` takes may be sent again. */

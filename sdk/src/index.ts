@@ -1,4 +1,4 @@
-export type { ConduitBody } from "./body.ts";
+export type { ConduitBody, ConduitBodyValue, FetchBody } from "./body.ts";
 export { type Conduit, type ConduitOptions, createConduit } from "./client.ts";
 export { ConduitError, type ConduitErrorCode, isConduitError } from "./errors.ts";
 export { isTokenExpired } from "./expiry.ts";

@@ -6,7 +6,7 @@ import { passingFailure, secureUrl } from "./refresh-source.ts";
 /** Options of {@link fromBackend}. */
 export interface BackendOptions {
   /** Whether cookies go along, as in `fetch`. Default `same-origin`; `include` for a back end of another origin. */
-  readonly credentials?: RequestCredentials;
+  readonly credentials?: NonNullable<RequestInit["credentials"]>;
   /** Further headers, for instance against cross-site request forgery. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Replaces parts of the runtime, for tests. */

@@ -3,11 +3,13 @@ import type { Platform } from "../platform.ts";
 
 interface Globals {
   readonly document?: unknown;
-  readonly navigator?: { readonly locks?: LockManager };
+  readonly navigator?: { readonly locks?: Locks };
 }
 
-/** Lets one holder of a name at a time run `work`, in all tabs of an origin. */
-export type Locks = Pick<LockManager, "request">;
+/** Lets one holder of a name at a time run `work`, in all tabs of an origin: of `LockManager`, which the types of Node do not know, what is used. */
+export interface Locks {
+  request<T>(name: string, options: { readonly signal: AbortSignal }, work: () => Promise<T>): Promise<T>;
+}
 
 /** The locks of documents. Elsewhere they do not exist, or hold in one process only (Node), where they would promise too much. */
 export function documentLocks(): Locks | undefined {

@@ -1,3 +1,4 @@
+import type { FetchBody } from "../../body.ts";
 import { type Incoming, type RelayOptions, relay, type UserToken } from "./relay.ts";
 
 /** Options of {@link createProxyHandler}. */
@@ -86,7 +87,7 @@ function fromPages(request: PagesRequest, segments: unknown, signal: AbortSignal
   if (hasBody && readableEnded && typeof body !== "string" && !(body instanceof Uint8Array)) {
     throw new TypeError("The body's bytes are gone: export const config = { api: { bodyParser: false } }");
   }
-  const sent = hasBody ? ((readableEnded ? body : request) as BodyInit) : null;
+  const sent = hasBody ? ((readableEnded ? body : request) as FetchBody) : null;
   return { method, target: url, segments: count(segments), headers, body: sent, signal };
 }
 

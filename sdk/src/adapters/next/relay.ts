@@ -1,3 +1,4 @@
+import type { FetchBody } from "../../body.ts";
 import { isConduitError } from "../../errors.ts";
 import { type Grant, headerSafe, parseGrant } from "../../grant.ts";
 import { parseTarget } from "../../target.ts";
@@ -23,7 +24,7 @@ export interface Incoming {
   /** How many of the path's segments, counted from the end, are the link's. */
   readonly segments: number;
   readonly headers: Headers;
-  readonly body: BodyInit | null;
+  readonly body: FetchBody | null;
   readonly signal: AbortSignal;
 }
 
