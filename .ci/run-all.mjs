@@ -41,7 +41,7 @@ const STEPS = [
   command("sdk package", 60, ["npm", "run", "--silent", "check", "-w", "sdk"], "sdk/build/*.mjs"),
   tests("e2e on PGlite", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_PGLITE),
   tests("e2e on PostgreSQL", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_DEV),
-  tests("sdk on Deno and Bun", 60, ["runtimes"], "test/runtimes/**/*.test.ts"),
+  tests("sdk on its runtimes", options.full ? 240 : 60, ["runtimes"], "test/runtimes/**/*.test.ts"),
   tests("other clients", options.full ? 240 : 60, ["interop"], "test/interop/**/*.test.ts"),
   tests("Chromium", 60, ["browser"], "test/browser/**/*.test.{ts,tsx}"),
 ];

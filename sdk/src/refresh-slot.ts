@@ -41,9 +41,9 @@ export function createRefreshSlot<T extends object>(platform: Platform, timeoutM
     },
     start() {
       const flight = createFlight<T>(platform.monotonic(), () => {
-        cancelTimer();
         // Only its own slot: a flight that was given up must not clear its successor.
         if (current === flight) current = undefined;
+        cancelTimer();
       });
       const cancelTimer = platform.setTimer(timeoutMs, () => flight.reject(timeout()));
       current = flight;
@@ -65,9 +65,13 @@ function createFlight<T>(startedAtMs: number, close: () => void): Flight<T> {
   const end =
     <V>(settle: (value: V) => void) =>
     (value: V) => {
-      close();
-      controller.abort();
       settle(value);
+      try {
+        close();
+        controller.abort();
+      } catch {
+        // Edge workers let nobody abort what another request has begun, and that request is gone.
+      }
     };
   const flight = { startedAtMs, waiters: 0, signal: controller.signal } as Flight<T>;
   const promise = new Promise<T>((resolve, reject) => {

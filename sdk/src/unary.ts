@@ -19,12 +19,13 @@ export interface UnaryAnswer {
 
 /**
  * One unary call of the Connect protocol in its JSON form: a POST. Redirects are an error, for the credential must not follow them.
- * Rejects only with what `fetch` rejects with. https://connectrpc.com/docs/protocol
+ * Rejects with what `fetch` rejects with, and `TypeError` for a redirect. https://connectrpc.com/docs/protocol
  */
 export async function callUnary(fetch: typeof globalThis.fetch, call: UnaryCall): Promise<UnaryAnswer> {
   const response = await fetch(call.url, {
     method: "POST",
-    redirect: "error",
+    // Not "error", which workerd does not know.
+    redirect: "manual",
     signal: call.signal,
     headers: {
       ...call.headers,
@@ -34,8 +35,10 @@ export async function callUnary(fetch: typeof globalThis.fetch, call: UnaryCall)
     },
     body: JSON.stringify(call.message),
   });
+  const { type, status } = response;
+  if (type === "opaqueredirect" || (status >= 300 && status < 400)) throw new TypeError("The answer is a redirect");
   const text = await response.text();
-  return { status: response.status, body: parseJson(text) };
+  return { status, body: parseJson(text) };
 }
 
 function parseJson(text: string): unknown {

@@ -1,13 +1,13 @@
-import { spawn } from "node:child_process";
+// Every guarantee on the runtimes that are always installed. The others: runtimes.full.test.ts.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
-import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ROOT } from "../support/source-file.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
-
-const CASES = 16;
+import { startTokenWorld, type TokenWorld } from "../support/token-world.ts";
+import { CASES, DONE } from "./counts.ts";
+import { runProgram } from "./program.ts";
+import { buildSdk, bundleSuite } from "./sdk-build.ts";
 
 /** Where each runtime lies, and how it runs a file. Node 20 is the oldest the SDK promises; the machine's own Node may be one. */
 const RUNTIMES: readonly (readonly [name: string, program: string, args: readonly string[]])[] = [
@@ -18,38 +18,24 @@ const RUNTIMES: readonly (readonly [name: string, program: string, args: readonl
 ];
 
 const dir = makeTmpDir();
-const folder = dir.path;
-const bundle = join(folder, "conformance.mjs");
+let world: TokenWorld;
+let suite: string;
 
 beforeAll(async () => {
-  await build({
-    entryPoints: [join(ROOT, "test/runtimes/conformance.ts")],
-    outfile: bundle,
-    bundle: true,
-    format: "esm",
-    target: "es2022",
-    platform: "node",
-    logLevel: "error",
-  });
+  buildSdk(dir.path);
+  [world, suite] = await Promise.all([startTokenWorld(), bundleSuite(dir.path, "in-process")]);
 });
-afterAll(() => dir[Symbol.dispose]());
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+  dir[Symbol.dispose]();
+});
 
 for (const [name, program, args] of RUNTIMES) {
-  test(`${name} keeps every guarantee, and ends by itself`, async ({ skip }) => {
+  test.concurrent(`${name} keeps every guarantee, and ends by itself`, async ({ skip }) => {
     const optional = name === "Node of the machine" || process.platform !== "linux" || process.arch !== "x64";
     skip(optional && !existsSync(program), `${program} is not installed`);
-    const options = { cwd: folder, timeout: 30_000 };
-    const child = spawn(program, [...args, bundle], { ...options, stdio: ["ignore", "pipe", "pipe"] });
-    const [out, err, code] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      new Promise((resolve) => child.on("close", resolve)),
-    ]);
-    const lines = out.trim().split("\n");
-    expect(
-      lines.filter((line) => !line.startsWith("ok ")),
-      err,
-    ).toEqual([`done ${CASES}`]);
-    expect([lines.length, code]).toEqual([CASES + 1, 0]);
+    const { rest, passed, stderr, code } = await runProgram(program, [...args, suite, world.url], dir.path);
+    expect(rest, stderr).toEqual(DONE);
+    expect([passed, code]).toEqual([CASES, 0]);
   });
 }

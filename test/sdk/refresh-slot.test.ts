@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { TokenManager } from "../../sdk/src/index.ts";
 import { rejection } from "./fake-link.ts";
 import { createFakePlatform, settle } from "./fake-platform.ts";
@@ -80,6 +80,20 @@ test("a flight whose timers died with their request (edge workers) is given up b
     platform: dead.platform,
     refresh: () => (++asked === 1 ? new Promise<never>(() => {}) : "t2"),
   });
+  manager.getToken().catch(() => {});
+  await dead.advance(10_000);
+  expect(await manager.getToken()).toBe("t2");
+});
+
+test("a flight whose request has gone is given up although the runtime lets nobody abort it (edge workers)", async () => {
+  const dead = createFakePlatform({ setTimer: () => () => {} });
+  const refusal = new Error("Cannot perform I/O on behalf of a different request");
+  vi.spyOn(AbortController.prototype, "abort").mockImplementationOnce(() => {
+    throw refusal;
+  });
+  let asked = 0;
+  const refresh = () => (++asked === 1 ? new Promise<never>(() => {}) : "t2");
+  const manager = new TokenManager({ platform: dead.platform, refresh });
   manager.getToken().catch(() => {});
   await dead.advance(10_000);
   expect(await manager.getToken()).toBe("t2");

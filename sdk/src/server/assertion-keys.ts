@@ -1,3 +1,5 @@
+import { within } from "../abort.ts";
+import { defaultPlatform } from "../platform.ts";
 import { parseTarget } from "../target.ts";
 
 /** A JWK set (RFC 7517 section 5). */
@@ -61,17 +63,25 @@ export function assertionKeys({
   const url = parseTarget(issuer).resolve("/.well-known/jwks.json");
   let held: { readonly set: AssertionKeys; readonly atMs: number } | undefined;
   let triedMs = Number.NEGATIVE_INFINITY;
-  let pending: Promise<void> | undefined;
-  const load = async (): Promise<void> => {
+  let pending: { readonly loaded: Promise<true>; readonly startedMs: number } | undefined;
+  const load = async (): Promise<true> => {
     triedMs = now();
     const set = fixedKeys(await fetchKeySet(fetch, url));
     held = { set, atMs: now() };
+    return true;
   };
-  const renew = (): Promise<void> => {
-    pending ??= load().finally(() => {
-      pending = undefined;
-    });
-    return pending;
+  // For a limited time: on edge workers what a request that has ended had begun never settles, and all later ones would wait for it for ever.
+  const renew = async (): Promise<void> => {
+    if (pending === undefined || Math.abs(now() - pending.startedMs) >= timeoutMs) {
+      const mine = { loaded: load(), startedMs: now() };
+      pending = mine;
+      const end = () => {
+        if (pending === mine) pending = undefined;
+      };
+      mine.loaded.then(end, end);
+    }
+    const isLoaded = await within(defaultPlatform, pending.loaded, timeoutMs);
+    if (!isLoaded) throw new Error("the issuer's key set did not come in time");
   };
   return {
     async find(kid, alg) {
@@ -116,7 +126,7 @@ async function publicKey(
 }
 
 async function fetchKeySet(fetch: typeof globalThis.fetch, url: string): Promise<JsonWebKeySet> {
-  const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
+  const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(timeoutMs) });
   if (!response.ok) throw new Error(`the issuer's key set answers ${response.status}`);
   const set = (await response.json()) as Partial<JsonWebKeySet> | null;
   if (!Array.isArray(set?.keys)) throw new Error("the issuer's key set is none");

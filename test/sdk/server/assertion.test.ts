@@ -100,7 +100,7 @@ describe("assertionKeys", () => {
     const it = { served: [first] as JWK[] | undefined, urls: [] as string[], nowMs: NOW_MS };
     const fetch: typeof globalThis.fetch = async (url, init) => {
       it.urls.push(String(url));
-      expect(init?.redirect).toBe("error");
+      expect(init?.redirect).toBe("manual");
       if (it.served === undefined) throw new TypeError("fetch failed");
       return Response.json({ keys: it.served });
     };

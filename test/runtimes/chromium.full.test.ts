@@ -1,0 +1,97 @@
+// Two tabs of one session in a real browser, against a server that ends it at the first repeated refresh token: a tab that is closed, frozen or offline
+// in the middle of a refresh, with the lock in its hand. Web Locks, BroadcastChannel and localStorage are Chromium's own.
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { launchBrowser } from "../support/chromium.ts";
+import { makeTmpDir } from "../support/tmp-dir.ts";
+import type { TokenWorld } from "../support/token-world.ts";
+import { until } from "../support/until.ts";
+import { openTab, startPageWorld } from "./page-world.ts";
+
+const dir = makeTmpDir();
+let world: TokenWorld;
+let browser: Browser;
+let context: BrowserContext;
+let room: string;
+let [first, second]: Page[] = [];
+
+beforeAll(async () => {
+  [world, browser] = await Promise.all([startPageWorld(dir.path), launchBrowser()]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await world?.[Symbol.asyncDispose]();
+  dir[Symbol.dispose]();
+});
+
+beforeEach(async ({ task }) => {
+  room = task.id;
+  context = await browser.newContext();
+  first = await openTab(context, world, room);
+  second = await openTab(context, world, room);
+  await first.evaluate("window.tab.signIn()");
+  expect(await call(second)).toBe("200 GET /x ");
+});
+afterEach(() => context.close());
+
+const call = (page: Page | undefined) => page?.evaluate(`window.tab.call("/x")`);
+/** Begins a refresh whose answer is a while in coming, and lets it arrive. */
+async function beginRefresh(page: Page | undefined, delayMs: number): Promise<void> {
+  world.set(room, { slow: { times: 1, delayMs } });
+  const before = world.log(room).refreshes;
+  await page?.evaluate("void window.tab.refresh()");
+  await until("the refresh", () => (world.log(room).refreshes > before ? true : undefined));
+}
+const isLockHeld = (page: Page | undefined) =>
+  page?.evaluate("navigator.locks.query().then(({ held }) => held.length > 0)");
+
+test("tabs whose token expires at once cause one refresh", async () => {
+  world.set(room, { expire: true });
+  expect(await Promise.all([call(first), call(second), call(first), call(second)])).toEqual(
+    Array(4).fill("200 GET /x "),
+  );
+  expect(world.log(room)).toMatchObject({ rotations: 1, replays: 0, reuses: 0 });
+});
+
+test("a tab closed in the middle of a refresh, with the lock: the other one ends the same attempt", async () => {
+  await beginRefresh(first, 60_000);
+  expect(await isLockHeld(second)).toBe(true);
+  const waiting = second?.evaluate("window.tab.refresh()");
+  await first?.close();
+  expect(await waiting).toBe("a2");
+  expect(world.log(room)).toMatchObject({ rotations: 1, replays: 1, reuses: 0 });
+});
+
+test("a tab frozen in the middle of a refresh, with the lock: the other one waits a second, not for ever", async () => {
+  const devtools = await context.newCDPSession(first as Page);
+  await beginRefresh(first, 1_500);
+  await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
+  world.set(room, { expire: true });
+  expect(await isLockHeld(second)).toBe(true);
+  // The rotation was done for the frozen tab: its answer is given again, to the same attempt.
+  expect(await second?.evaluate("window.tab.refresh()")).toBe("a2");
+  expect(world.log(room)).toMatchObject({ rotations: 1, replays: 1, reuses: 0 });
+  await devtools.send("Page.setWebLifecycleState", { state: "active" });
+  await first?.evaluate("window.tab.refresh()");
+  expect(await Promise.all([call(first), call(second)])).toEqual(["200 GET /x ", "200 GET /x "]);
+  expect(world.log(room).reuses).toBe(0);
+});
+
+test("offline nobody is signed out, and the first call back online is answered", async () => {
+  world.set(room, { expire: true });
+  const devtools = await context.newCDPSession(first as Page);
+  await devtools.send("Network.enable");
+  await context.setOffline(true);
+  expect(await call(first)).toContain("Failed to fetch");
+  expect(await first?.evaluate("window.tab.refresh()")).toBe("refresh_failed");
+  expect(await first?.evaluate("window.tab.conduit.state")).toBe("ready");
+  await context.setOffline(false);
+  expect(await call(first)).toBe("200 GET /x ");
+  expect(world.log(room)).toMatchObject({ rotations: 1, reuses: 0 });
+});
+
+test("a sign-out in one tab is one in the other", async () => {
+  await first?.evaluate("window.tab.conduit.signOut()");
+  await until("signed out", async () => ((await call(second)) === "session_lost" ? true : undefined));
+  expect(world.log(room).revocations).toBe(1);
+});
