@@ -76,6 +76,9 @@ const signShared = (more: JWTPayload = {}) =>
 const exchange = (subjectToken: string, more: object = {}) =>
   plane.client(TokenService, backEnd.secret).exchangeToken({ parent, subjectToken, links: [shared], ...more });
 
+/** So many who acted, one for the other. */
+const nested = (actors: number): object => (actors === 0 ? { sub: "a" } : { sub: "a", act: nested(actors - 1) });
+
 const wrongFields = async (call: Promise<unknown>) => (await failureOf(call)).fields;
 
 describe("a token of an issuer that the link trusts", () => {
@@ -203,11 +206,17 @@ describe("never wider", () => {
     ["a sub with control characters", () => signShared({ sub: "a\nb" }), shared],
     ["a token bound to a key", () => signShared({ cnf: { jkt: "x" } }), shared],
     ["a token for another actor", () => signShared({ may_act: { sub: "someone" } }), shared],
+    ["a token for an actor elsewhere", () => signShared({ may_act: { sub: "back-end", iss: IDP } }), shared],
+    ["a token with more actors than fit", () => signShared({ act: nested(14) }), shared],
     ["an ID token", () => signShared({ nonce: "n" }), shared],
     ["no JWT at all", async () => "x y", shared],
   ])("%s is refused, naming the subject token", async (_what, make, link) => {
     const failure = await failureOf(exchange(await make(), { links: [link] }));
     expect(failure).toMatchObject({ code: "InvalidArgument", fields: ["subject_token"] });
+  });
+
+  it("a scope with a space in it does not become two", async () => {
+    expect((await exchange(await signShared({ scp: ["read admin", "write"] }))).scope).toBe("write");
   });
 
   it("each of several links must accept the token", async () => {
@@ -224,7 +233,8 @@ describe("never wider", () => {
   });
 
   it("may_act that names the client lets it act", async () => {
-    expect((await exchange(await signShared({ may_act: { sub: "back-end" } }))).accessToken).toMatch(/^eyJ/);
+    for (const mayAct of [{ sub: "back-end" }, { sub: "back-end", iss }])
+      expect((await exchange(await signShared({ may_act: mayAct }))).accessToken).toMatch(/^eyJ/);
   });
 });
 

@@ -113,6 +113,8 @@ describe("a minted token", () => {
   it.each<[string, JsonObject]>([
     ["prototype names", JSON.parse('{"a":{"constructor":1}}') as JsonObject],
     ["depth", JSON.parse(`${'{"a":'.repeat(20)}1${"}".repeat(20)}`) as JsonObject],
+    ["no number", { list: [Number.NaN] }],
+    ["infinity", { limit: Number.POSITIVE_INFINITY }],
     ["more than 8 KiB", { text: "x".repeat(8192) }],
   ])("cannot be given claims of %s, which the proxies would refuse", async (_what, claims) => {
     expect((await failureOf(mint({ claims }))).fields).toEqual(["claims"]);

@@ -14,11 +14,19 @@ export function requireClaims(claims: JsonObject | undefined, path: string): Jso
     field: `${path}claims.${name}`,
     description: "is the token's own: leave it out, or use the field of the request that sets it",
   }));
+  const field = `${path}claims`;
   if (parseStrictObject(Buffer.from(JSON.stringify(given))) === undefined)
     violations.push({
-      field: `${path}claims`,
+      field,
       description: "must be at most 15 levels deep, without names such as __proto__ and constructor",
     });
+  if (!hasJsonNumbers(given)) violations.push({ field, description: "must hold no number that JSON cannot write" });
   if (violations.length > 0) throw invalidFields(violations);
   return given;
 }
+
+/** `google.protobuf.Value` can hold NaN and the infinities, which JSON would turn into null without a word. */
+const hasJsonNumbers = (value: unknown): boolean =>
+  typeof value === "object" && value !== null
+    ? Object.values(value).every(hasJsonNumbers)
+    : typeof value !== "number" || Number.isFinite(value);

@@ -13,16 +13,17 @@ import { idOf, projectOf } from "../../model/resource-name.ts";
 import { sourceOfOwn, tokenSource } from "../../model/token-source.ts";
 import { readClaim, wordsOf } from "../../policy/claims.ts";
 import { narrowScope } from "../../policy/scope.ts";
+import { getProject } from "../../store/projects.ts";
 import { msFromDuration } from "../../wire/time.ts";
 import { principalOf } from "../call.ts";
 import { compileStoredLink } from "../compile-link.ts";
 import type { Deps } from "../deps.ts";
 import { type IssuingCall, issueTokens, type WantedToken } from "../issue-tokens.ts";
-import { requireProject } from "../require-project.ts";
 import { required } from "../required.ts";
-import { readProjectName } from "../resource-path.ts";
+import { found, readProjectName } from "../resource-path.ts";
+import { actorOf, type ExchangingClient } from "./actor.ts";
 import { exchangedClaims } from "./exchanged-claims.ts";
-import { judgeSubjectToken } from "./subject-token.ts";
+import { judgeSubjectToken, unusableToken } from "./subject-token.ts";
 
 /**
  * RFC 8693 2. The new token is never wider than the old one: each link named must accept that one itself, its scope is a
@@ -34,9 +35,11 @@ export async function exchangeToken(
 ): Promise<ExchangeTokenResponse> {
   const { deps, call } = issuing;
   const project = readProjectName(request.parent, "parent");
+  const { issuer } = found(await deps.store.read((reader) => getProject(reader, project)));
   const links = await compiledLinks(deps, project, request.links);
   const user = await judgeSubjectToken(request.subjectToken, links, deps);
-  const wanted = wantedOf(request, user, idOf(principalOf(call).apiKey), deps.clock.now());
+  const client = { id: idOf(principalOf(call).apiKey), issuer };
+  const wanted = wantedOf(request, user, client, deps.clock.now());
   const issued = required((await issueTokens(issuing, project, [wanted]))[0]);
   return create(ExchangeTokenResponseSchema, {
     accessToken: issued.accessToken,
@@ -50,7 +53,6 @@ export async function exchangeToken(
 
 /** The links named, compiled. @throws ConduitError `field_invalid` naming each that is not one of the project */
 async function compiledLinks(deps: Deps, project: string, names: readonly string[]): Promise<JudgedLink[]> {
-  await deps.store.read((reader) => requireProject(reader, project));
   const links: JudgedLink[] = [];
   const violations: FieldViolation[] = [];
   for (const [index, name] of names.entries()) {
@@ -71,9 +73,9 @@ async function compiledLink(deps: Deps, project: string, id: string): Promise<Ju
   }
 }
 
-function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, nowMs: number): WantedToken {
+function wantedOf(request: ExchangeTokenRequest, user: User, client: ExchangingClient, nowMs: number): WantedToken {
   const { claims, issuer, kid } = user;
-  requireUsable(claims, clientId);
+  requireUsable(claims);
   const isOurs = issuer.keys.kind === "built_in";
   // Of our own session: whoever ends it ends this token too. Another issuer's session is remembered with its source.
   const session = isOurs && typeof claims.sid === "string" ? claims.sid : undefined;
@@ -88,26 +90,20 @@ function wantedOf(request: ExchangeTokenRequest, user: User, clientId: string, n
     templateSource: claims,
     ...(session !== undefined && { session }),
     source,
-    actor: { sub: clientId, ...(isObject(claims.act) && { act: claims.act }) },
+    actor: actorOf(claims, client),
   };
 }
 
 const SUBJECT_MAX_BYTES = 255;
 
 /** Throws `field_invalid` for a token that must not be turned into one of ours. */
-function requireUsable(claims: Claims, clientId: string): void {
-  const { sub, cnf, may_act: mayAct } = claims;
+function requireUsable({ sub, cnf }: Claims): void {
   const isSubject = typeof sub === "string" && /^\P{Cc}+$/u.test(sub);
   if (!isSubject || Buffer.byteLength(sub) > SUBJECT_MAX_BYTES)
-    throw unusable(`needs a sub of at most ${SUBJECT_MAX_BYTES} bytes without control characters`);
+    throw unusableToken(`needs a sub of at most ${SUBJECT_MAX_BYTES} bytes without control characters`);
   // RFC 7800: good only with proof of a key; the new one would be good without.
-  if (cnf !== undefined) throw unusable("is bound to a key (cnf), which the new token would not be");
-  // RFC 8693 4.4.
-  if (mayAct !== undefined && !(isObject(mayAct) && mayAct.sub === clientId))
-    throw unusable("says in may_act that another client may act for its subject");
+  if (cnf !== undefined) throw unusableToken("is bound to a key (cnf), which the new token would not be");
 }
-
-const unusable = (description: string) => invalidFields([{ field: "subject_token", description }]);
 
 /** The end of the old token, its leeway not counted. Throws `field_invalid` when that is less than two seconds away. */
 function endOf({ claims, issuer, validUntilMs }: User, nowMs: number): number {
@@ -115,16 +111,20 @@ function endOf({ claims, issuer, validUntilMs }: User, nowMs: number): number {
   // In whole seconds, as the new token says it.
   const endsByMs = Math.floor(endMs / 1000) * 1000;
   // A token may be dated a second ahead.
-  if (endsByMs - nowMs < 2000) throw unusable("is about to expire");
+  if (endsByMs - nowMs < 2000) throw unusableToken("is about to expire");
   return endsByMs;
 }
 
+/** RFC 6749 3.3. A name in a list that is none would become two others, or nothing that could be asked for. */
+const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
+
 /** RFC 8693 2.2.1: what was asked for if the old token has all of it; without a wish all that it has. */
 function scopeOf(claims: Claims, wanted: string): string {
-  const scope = narrowScope(wordsOf(readClaim(claims, ["scope"]) ?? readClaim(claims, ["scp"])), wanted);
+  const held = wordsOf(readClaim(claims, ["scope"]) ?? readClaim(claims, ["scp"]));
+  const scope = narrowScope(
+    held.filter((name) => SCOPE.test(name)),
+    wanted,
+  );
   if (scope !== undefined) return scope;
   throw invalidFields([{ field: "scope", description: "has more than the subject token's" }]);
 }
-
-const isObject = (value: unknown): value is Claims =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

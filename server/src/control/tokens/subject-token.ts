@@ -35,5 +35,9 @@ export async function judgeSubjectToken(token: string, links: readonly JudgedLin
 
 function refused({ code, detail }: Refusal): ConduitError {
   if (code === "issuer_unreachable") return new ConduitError(code, { detail });
-  return invalidFields([{ field: "subject_token", description: `is not accepted by every link: ${detail}` }]);
+  return unusableToken(`is not accepted by every link: ${detail}`);
 }
+
+/** A token that must not be turned into one of ours. */
+export const unusableToken = (description: string): ConduitError =>
+  invalidFields([{ field: "subject_token", description }]);
