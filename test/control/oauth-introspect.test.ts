@@ -93,6 +93,7 @@ describe("a token that does not count is `active: false` and nothing else", () =
 });
 
 describe("who asks", () => {
+  const basicText = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString("base64")}` });
   const refused = async (headers: Record<string, string>, more: Record<string, string> = {}) => {
     const answer = await postForm(plane, INTROSPECT, { token: (await mint()).accessToken, ...more }, headers);
     expect(answer.headers["cache-control"]).toBe("no-store");
@@ -122,10 +123,11 @@ describe("who asks", () => {
       basic(foreign.id, foreign.secret),
       basic("someone", backEnd.secret),
       basic(backEnd.id, `${backEnd.secret}x`),
+      basicText(`${backEnd.id}:${backEnd.secret}:more`),
       { authorization: `Bearer ${backEnd.secret}` },
       { authorization: "Basic !" },
       { authorization: "Basic" },
-      { authorization: `Basic ${Buffer.from("%:%").toString("base64")}` },
+      basicText("%:%"),
     ] as Record<string, string>[])
       expect(await refused(headers)).toEqual(unknown);
     expect(await refused({}, { client_id: backEnd.id })).toEqual(unknown);

@@ -81,10 +81,10 @@ function readCredentials(authorization: string | undefined, form: Form): Credent
 /** RFC 7617 2, with id and secret form-encoded before (RFC 6749 2.3.1). */
 function readBasic(authorization: string): Credentials | undefined {
   const encoded = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1];
-  const [id, secret] = Buffer.from(encoded ?? "", "base64")
-    .toString("utf8")
-    .split(":", 2)
-    .map(formDecoded);
+  const text = Buffer.from(encoded ?? "", "base64").toString("utf8");
+  // RFC 7617 2: the first colon ends the id; further ones are the secret's.
+  const at = text.indexOf(":");
+  const [id, secret] = at < 0 ? [] : [text.slice(0, at), text.slice(at + 1)].map(formDecoded);
   return id === undefined || secret === undefined ? undefined : { id, secret };
 }
 
