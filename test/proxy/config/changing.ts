@@ -1,13 +1,14 @@
 // A configuration that changes all the time, each version recognisable in what the upstream receives.
 import type { ConfigResource } from "../../../server/src/model/config-resource.ts";
+import type { SealingKey } from "../../../server/src/sealing/sealing-key.ts";
 import type { HttpServer } from "../../support/http-server.ts";
 import { LINK_NAME, linkOf } from "../harness.ts";
 import { sealedSecret } from "./fake-control.ts";
 
-/** Version `at`: base path, credential and claim header all say its number. */
-export function versionOf(at: number, upstreamUrl: string): ConfigResource[] {
+/** Version `at`: base path, credential and claim header all say its number. @param key as of `sealedSecret` */
+export function versionOf(at: number, upstreamUrl: string, key?: SealingKey): ConfigResource[] {
   return [
-    sealedSecret("key", `key-of-${at}`),
+    sealedSecret("key", `key-of-${at}`, key),
     {
       kind: "link",
       name: LINK_NAME,

@@ -154,19 +154,20 @@ export class FakeLog {
   }
 }
 
-export const sealedSecret = (id: string, text: string): ConfigResource => {
+/** @param key of the fleet; default: the one that `hello` hands out */
+export const sealedSecret = (id: string, text: string, key = FLEET_KEY): ConfigResource => {
   const name = `projects/demo/secrets/${id}`;
-  const sealedValue = sealForFleet(FLEET_KEY, new SecretText(text), { resource: name, value: "value" }, systemRandom);
+  const sealedValue = sealForFleet(key, new SecretText(text), { resource: name, value: "value" }, systemRandom);
   return { kind: "secret", name, sealedValue };
 };
 
-/** The demo link with all it needs. */
-export function demoResources(baseUrl: string, changes: LinkChanges = {}): ConfigResource[] {
+/** The demo link with all it needs. @param key as of `sealedSecret` */
+export function demoResources(baseUrl: string, changes: LinkChanges = {}, key = FLEET_KEY): ConfigResource[] {
   const link = linkOf(baseUrl, changes);
   const linkToken = linkTokenOf();
   return [
-    sealedSecret("key", HIDDEN_KEY),
-    sealedSecret("hmac", HMAC_SECRET),
+    sealedSecret("key", HIDDEN_KEY, key),
+    sealedSecret("hmac", HMAC_SECRET, key),
     { kind: "issuer", name: ISSUER.name, issuer: ISSUER },
     { kind: "link_token", name: linkToken.name, linkToken },
     { kind: "link", name: link.name, link },
