@@ -24,9 +24,8 @@ export function parseTarget(url: string | URL, allowedOrigins: readonly string[]
     resolve(input) {
       const text = String(input);
       const isPath = text.startsWith("/");
-      // Neither a path nor an absolute URL is a TypeError here. Compared after parsing: parsers resolve `/../other-link` and its encoded
-      // spellings before anything is sent.
-      const { href } = new URL(isPath ? base + text : text);
+      // Compared after parsing: parsers resolve `/../other-link` and its encoded spellings before anything is sent.
+      const href = hrefOf(isPath ? base + text : text, "input");
       if (allows(href, isPath ? [base] : prefixes)) return href;
       throw new ConduitError("origin_not_allowed", `Not below ${base}/`);
     },
@@ -35,11 +34,21 @@ export function parseTarget(url: string | URL, allowedOrigins: readonly string[]
 
 /** The normal form without a trailing slash, so that a prefix always ends at a whole path segment. */
 function parsePrefix(url: string | URL, name: string): string {
-  const { href } = new URL(url);
-  const parts = /^(https?):\/\/([^/?#@]+?)(?::\d+)?(\/[^?#]*)$/.exec(href);
-  if (!parts) throw new TypeError(`${name} must be an http(s) URL, no user, query or fragment`);
-  if (parts[1] === "http" && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(parts[2] ?? "")) {
+  const href = hrefOf(url, name);
+  if (!/^https?:\/\/[^/?#@]+\/[^?#]*$/.test(href)) {
+    throw new TypeError(`${name} must be an http(s) URL, no user, query or fragment`);
+  }
+  if (!/^(https:|http:\/\/(localhost|127\.[\d.]+|\[::1\])(:\d+)?\/)/.test(href)) {
     throw new ConduitError("origin_not_allowed", `${name} must be https, except on loopback`);
   }
   return href.replace(/\/+$/, "");
+}
+
+/** The normal form. Throws `TypeError`, in the place of the parser's own, which does not name the parameter and in Node holds its value. */
+function hrefOf(url: string | URL, name: string): string {
+  try {
+    return new URL(url).href;
+  } catch {
+    throw new TypeError(`${name} must be an http(s) URL`);
+  }
 }

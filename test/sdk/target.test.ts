@@ -65,7 +65,10 @@ test("what lies below the link is sent, however it is written", async () => {
 });
 
 test.each([["api/users"], [""], ["?q"], ["#x"], [" /x"], ["1http://x"]])("%j is a TypeError", async (input) => {
-  expect(await rejection(link.open().fetchWithAuth(input))).toBeInstanceOf(TypeError);
+  const error = await rejection(link.open().fetchWithAuth(input));
+  expect(error).toBeInstanceOf(TypeError);
+  expect(String(error)).toBe("TypeError: input must be an http(s) URL");
+  expect(error).not.toHaveProperty("input");
   expect(link.proxy.requests).toEqual([]);
 });
 
@@ -115,3 +118,17 @@ test.each(["https://u:p@proxy.example/link", "https://proxy.example/link?x", "ft
     expect(() => createConduit({ url: bad, getToken: () => "t" })).toThrow(TypeError);
   },
 );
+
+test.each([
+  "",
+  "proxy.example/link",
+  "ftp://proxy.example/link",
+  "https://proxy.example/link?key=hidden",
+  "https://me:hidden@proxy.example/",
+])("what is no URL of a link is refused by the parameter's name, without its value: %j", (wrong) => {
+  const open = (options: { url: string; allowedOrigins?: readonly string[] }) => () =>
+    createConduit({ ...options, getToken: () => "t" });
+  expect(open({ url: wrong })).toThrow(/^url must be an http\(s\) URL(, no user, query or fragment)?$/);
+  const good = "https://proxy.example/link";
+  expect(open({ url: good, allowedOrigins: [wrong] })).toThrow(/^allowedOrigins must be an http\(s\) URL/);
+});

@@ -12,7 +12,8 @@ export interface Hs256Key {
  * be found from a single token by guessing.
  */
 export async function importHs256(secret: string | Uint8Array): Promise<Hs256Key> {
-  const bytes = typeof secret === "string" ? utf8.encode(secret) : Uint8Array.from(secret);
+  // JavaScript may pass what an environment lacks.
+  const bytes = typeof secret === "string" ? utf8.encode(secret) : Uint8Array.from(secret ?? []);
   if (bytes.length < 32) throw new TypeError("secret must have at least 32 bytes");
   const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
   return {

@@ -17,10 +17,11 @@ export function passingFailure(what: string, response: Response, retryAfterMs: n
 }
 
 /**
- * The URL as given. Throws `TypeError` for plain http off the own machine, where anyone on the way could read the tokens. Relative URLs are
+ * The URL as given. Throws `TypeError` for none, and for plain http off the own machine, where anyone on the way could read the tokens. Relative URLs are
  * the page's own.
  */
 export function secureUrl(url: string, name: string): string {
+  if (!url) throw new TypeError(`${name} must be a URL`);
   // Parsers drop white space anywhere in a scheme.
   const text = url.replace(/\s/g, "");
   const isLoopback = /^http:\/\/(localhost|127(\.\d+){3}|\[::1\])(:\d+)?([/?#]|$)/i.test(text);

@@ -76,10 +76,13 @@ interface Shared extends RotationParts {
 /**
  * A session shared by tabs, processes and restarts. One tab refreshes, the others take over what it got; a sign-out or another person's
  * sign-in is followed at once where there is a channel (documents) or the store tells, else at the next refresh. A store that cannot be read
- * means unknown: the call fails and may be tried again, nobody is signed out. Does nothing until it is used.
+ * means unknown: the call fails and may be tried again, nobody is signed out. Does nothing until it is used. Throws `TypeError` without
+ * `store` or `refresh`.
  */
 export function createSession(options: SessionOptions): Session {
   const { store, refresh, name = "conduit.session", lockTimeoutMs = 5000 } = options;
+  if (!store?.swap) throw new TypeError("store must be a TokenStore");
+  if (!refresh) throw new TypeError("refresh must be a source of tokens");
   const shared: Shared = {
     store,
     source: typeof refresh === "function" ? { getToken: refresh } : refresh,

@@ -60,6 +60,11 @@ describe("signUserToken", () => {
     },
   );
 
+  test("a secret that is not there is refused as a short one", async () => {
+    const { secret } = {} as { secret: string };
+    await expect(signUserToken({ sub: "1", secret })).rejects.toThrow("secret must have at least 32 bytes");
+  });
+
   test("a secret under 32 bytes is refused, counted in bytes, and does not appear in the error", async () => {
     const error = await signUserToken({ sub: "1", secret: "x".repeat(31) }).catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(TypeError);

@@ -178,3 +178,11 @@ test("a fixed token is used until it is refused, then its 401 is the answer, wit
   expect(conduit.state).toBe("ready");
   conduit.dispose();
 });
+
+test("what is left out is named", () => {
+  const none = {} as { issuer: string; clientId: string; store: ReturnType<typeof memoryStore>; refresh: () => string };
+  expect(() => fromControlPlane(none)).toThrow("issuer must be a URL");
+  expect(() => fromBackend(none.issuer)).toThrow("url must be a URL");
+  expect(() => createSession(none)).toThrow("store must be a TokenStore");
+  expect(() => createSession({ ...none, store: memoryStore() })).toThrow("refresh must be a source of tokens");
+});
