@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { systemClock } from "../../server/src/clock.ts";
 import { createAuditLedger } from "../../server/src/control/audit-ledger.ts";
 import type { AuditEvent } from "../../server/src/model/audit-event.ts";
 import { auditRecords } from "../../server/src/store/schema-audit.ts";
@@ -21,7 +22,7 @@ it("deeds at once share transactions; each is told of its commit, or that there 
       return isBroken ? Promise.reject(new Error("no database")) : store.statement(fn);
     },
   };
-  const ledger = createAuditLedger(counted);
+  const ledger = createAuditLedger(counted, systemClock);
   await Promise.all(Array.from({ length: 50 }, (_, index) => ledger.write([eventOf(`${index}`)])));
   expect(transactions).toBe(1);
   const committed = await store.read((reader) => reader.select().from(auditRecords));

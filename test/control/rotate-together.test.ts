@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { systemClock } from "../../server/src/clock.ts";
 import { createAuditLedger } from "../../server/src/control/audit-ledger.ts";
 import { systemRandom } from "../../server/src/random.ts";
 import { auditRecords } from "../../server/src/store/schema-audit.ts";
@@ -17,7 +18,7 @@ describeStores("rotations that come at once", (store, kind) => {
   test("S20: each session has one successor and one record; what has changed meanwhile is left alone", async () => {
     const [twice = "", once = "", ended = "", older = ""] = await openSessions(store(), 4);
     await store().transaction((tx) => endSession(tx, ended, "signed_out", TIME));
-    const ledger = createAuditLedger(store());
+    const ledger = createAuditLedger(store(), systemClock);
     const wanted = [of(twice, 0), of(twice, 0), of(once, 0), of(ended, 0), of(older, 7)];
     const [first, second, ...others] = await Promise.all(wanted.map((rotation) => ledger.rotate(rotation)));
     expect([first, second].sort()).toEqual([false, true]);
@@ -31,7 +32,7 @@ describeStores("rotations that come at once", (store, kind) => {
 
   test.runIf(kind === "postgres")("a session that somebody holds does not hold up the others", async () => {
     const [held = "", free = ""] = await openSessions(store(), 2);
-    const ledger = createAuditLedger(store());
+    const ledger = createAuditLedger(store(), systemClock);
     const holding = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
     const holder = store().transaction(async (tx) => {

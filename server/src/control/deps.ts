@@ -7,7 +7,7 @@ import type { Keyring } from "../sealing/keyring.ts";
 import type { SessionRow } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditLedger } from "./audit-ledger.ts";
-import type { ReadIssuingFacts } from "./issuing-facts.ts";
+import type { IssuingFactsReader } from "./issuing-facts.ts";
 import type { KnownDataKeys } from "./known-data-keys.ts";
 import type { PageTokens } from "./page-token.ts";
 import type { RevocationLedger } from "./revocation-ledger.ts";
@@ -25,7 +25,7 @@ export interface Deps {
   readonly jwksSources: JwksSources;
   readonly auditLedger: AuditLedger;
   readonly revocationLedger: RevocationLedger;
-  readonly readIssuingFacts: ReadIssuingFacts;
+  readonly issuingFacts: IssuingFactsReader;
   readonly knownDataKeys: KnownDataKeys;
   /** A session as it is now, without a lock. */
   readonly readSession: (id: string) => Promise<SessionRow | undefined>;

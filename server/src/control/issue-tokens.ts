@@ -1,5 +1,6 @@
 import type { CompactSigner } from "../jwt/compact-sign.ts";
 import { mintAccessToken } from "../jwt/mint.ts";
+import type { AuditEvent } from "../model/audit-event.ts";
 import type { Claims } from "../model/claims.ts";
 import { type FieldViolation, invalidFields } from "../model/errors.ts";
 import { idOf, projectName, projectOf } from "../model/resource-name.ts";
@@ -13,7 +14,7 @@ import { type AuditedCall, auditOf } from "./audit-of.ts";
 import { principalOf } from "./call.ts";
 import type { Deps } from "./deps.ts";
 import { datingKeys, issueTimeMs } from "./issue-time.ts";
-import type { IssuingFacts } from "./issuing-facts.ts";
+import type { FactsWanted, IssuingFacts } from "./issuing-facts.ts";
 import { found } from "./resource-path.ts";
 import { contentOf } from "./session-row.ts";
 import type { Signers } from "./signing-keys.ts";
@@ -70,14 +71,54 @@ export interface IssuingCall {
  * @throws ConduitError `field_invalid` naming links that are not the project's, and tokens too long for a header or cookie
  */
 export async function issueTokens(
-  { deps, signers, call }: IssuingCall,
+  issuing: IssuingCall,
   project: string,
   wanted: readonly WantedToken[],
   alongside?: (tx: Tx) => Promise<void>,
 ): Promise<IssuedToken[]> {
   const targetKeys = datingKeys(project, wanted);
-  const linkIds = wanted.flatMap((token) => token.links.map(idOf));
-  const facts = await deps.readIssuingFacts({ project, linkIds, targetKeys });
+  const asked = { project, linkIds: wanted.flatMap((token) => token.links.map(idOf)), targetKeys };
+  if (alongside === undefined) {
+    const issued = await issueFromMemory(issuing, asked, wanted);
+    if (issued !== undefined) return issued;
+  }
+  const { issued, events } = await signAll(issuing, asked, await issuing.deps.issuingFacts.read(asked), wanted);
+  if (alongside === undefined) await issuing.deps.auditLedger.write(events);
+  else
+    await issuing.deps.store.transaction(async (tx) => {
+      await alongside(tx);
+      await recordAudit(tx, ...events);
+    });
+  return issued;
+}
+
+/**
+ * The ordinary case, in one round trip: signs by what was read before, and writes the record if that is still so, as the
+ * database sees it after this call began. Undefined = it is not, or refuses the tokens: read it, and judge again.
+ */
+async function issueFromMemory(
+  issuing: IssuingCall,
+  asked: FactsWanted,
+  wanted: readonly WantedToken[],
+): Promise<IssuedToken[] | undefined> {
+  const { issuingFacts, auditLedger } = issuing.deps;
+  const facts = issuingFacts.recall(asked);
+  if (facts === undefined) return undefined;
+  // What is refused must be refused by what is true now.
+  const signed = await signAll(issuing, asked, facts, wanted).catch(() => undefined);
+  if (signed === undefined) return undefined;
+  const { issued, events, issuedAtMs } = signed;
+  const standing = { rows: facts.rows, targetKeys: asked.targetKeys, issuedAtMs: wholeSeconds(issuedAtMs) };
+  return (await auditLedger.writeIfStanding({ events, ...standing })) ? issued : undefined;
+}
+
+/** Tokens and their records; nothing is written yet. */
+async function signAll(
+  { deps, signers, call }: IssuingCall,
+  { project, targetKeys }: FactsWanted,
+  facts: IssuingFacts,
+  wanted: readonly WantedToken[],
+): Promise<{ issued: IssuedToken[]; events: AuditEvent[]; issuedAtMs: number }> {
   const row = found(facts.projects.get(project));
   const links = requireLinks(facts, project, wanted);
   const issuedAtMs = issueTimeMs(targetKeys, facts.issuedBefore, deps.clock.now());
@@ -93,13 +134,7 @@ export async function issueTokens(
     const details = { subject, token_id: tokenId, links: names.join(" ") };
     return auditOf(call, projectName(project), deps.clock.now(), details);
   });
-  if (alongside === undefined) await deps.auditLedger.write(events);
-  else
-    await deps.store.transaction(async (tx) => {
-      await alongside(tx);
-      await recordAudit(tx, ...events);
-    });
-  return issued;
+  return { issued, events, issuedAtMs };
 }
 
 /** The next access token of a session, whose refresh the audit trail tells of already. */
@@ -110,7 +145,7 @@ export async function signForSession(
 ): Promise<IssuedToken> {
   const { id, project, subject, links, scope, accessLifetimeMs, accessLifetimeMaxMs } = session;
   const targetKeys = datingKeys(project, [session]);
-  const facts = await deps.readIssuingFacts({ project, linkIds: links.map(idOf), targetKeys });
+  const facts = await deps.issuingFacts.read({ project, linkIds: links.map(idOf), targetKeys });
   const row = found(facts.projects.get(project));
   const issuedAtMs = issueTimeMs(targetKeys, facts.issuedBefore, deps.clock.now());
   const rules = { project: row, apiKeyMaxMs: accessLifetimeMaxMs ?? undefined };
@@ -124,6 +159,9 @@ export async function signForSession(
   return sign(key, context, { ...wanted, ...said });
 }
 
+/** As tokens say times. */
+const wholeSeconds = (ms: number): number => Math.floor(ms / 1000) * 1000;
+
 interface SigningContext {
   readonly issuer: string;
   readonly clientId: string;
@@ -135,8 +173,7 @@ interface SigningContext {
 function sign(key: CompactSigner, context: SigningContext, wanted: WantedToken): IssuedToken {
   const { rules, tokenId, ...signed } = context;
   const { links: audiences, lifetimeMs: wantedMs, endsByMs, field = "", ...content } = wanted;
-  // As the token says them: whole seconds.
-  const issuedAtMs = Math.floor(context.issuedAtMs / 1000) * 1000;
+  const issuedAtMs = wholeSeconds(context.issuedAtMs);
   const endsInMs = endsByMs === undefined ? Number.POSITIVE_INFINITY : endsByMs - issuedAtMs;
   const lifetimeMs = Math.min(lifetimeMsOf(wantedMs, rules, `${field}lifetime`), endsInMs);
   const minted = mintAccessToken(key, { ...signed, ...content, tokenId, audiences, lifetimeMs });

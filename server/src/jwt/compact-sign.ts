@@ -36,12 +36,32 @@ function privateKeyOf(privateJwk: SecretText): KeyObject | undefined {
 
 /**
  * A JWT of this `typ` in compact form (RFC 7515 7.1). At once, by node:crypto and not by jose: the call waits for nothing,
- * and it costs less than half (ES256: 59 against 138 µs of CPU).
+ * and it costs less than half (the signature alone, ES256: 25 against 61 µs of CPU by WebCrypto, on which jose stands).
  */
 export function signCompact({ kid, algorithm, key }: CompactSigner, typ: string, payload: object): string {
   const input = `${encode({ alg: algorithm, typ, kid })}.${encode(payload)}`;
-  const signature = sign(SIGNERS[algorithm].digest, Buffer.from(input), { key, dsaEncoding: "ieee-p1363" });
-  return `${input}.${signature.toString("base64url")}`;
+  const signature = sign(SIGNERS[algorithm].digest, Buffer.from(input), key);
+  return `${input}.${(algorithm === "ES256" ? joined(signature) : signature).toString("base64url")}`;
+}
+
+/** Length of a coordinate on P-256. */
+const HALF = 32;
+
+/**
+ * An ECDSA signature in DER (RFC 3279 2.2.3) with r and s side by side, as JOSE has it (RFC 7518 3.4). Node does it too,
+ * when it is given `{ key, dsaEncoding }`; but it looks into that object by exceptions, which take as long as the signature
+ * (25 of 50 µs on Node 24.21).
+ */
+function joined(der: Buffer): Buffer {
+  const halves = Buffer.alloc(2 * HALF);
+  const lengthOfR = der.readUInt8(3);
+  const [r, s] = [der.subarray(4, 4 + lengthOfR), der.subarray(6 + lengthOfR)];
+  // As integers they may have a zero in front, or lack some.
+  for (const [index, number] of [r, s].entries()) {
+    const bare = number.subarray(-HALF);
+    bare.copy(halves, (index + 1) * HALF - bare.length);
+  }
+  return halves;
 }
 
 const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString("base64url");
