@@ -14,6 +14,8 @@ describe("a presented refresh token", () => {
     ["the one before, at once", 4, 0, "", "again"],
     ["the one before, at the window's end", 4, RETRY_WINDOW_MS, "", "again"],
     ["the one before, after the window", 4, RETRY_WINDOW_MS + 1, "", "reuse"],
+    ["the one before, by a clock put back as far", 4, -RETRY_WINDOW_MS, "", "again"],
+    ["the one before, by a clock put back further", 4, -RETRY_WINDOW_MS - 1, "", "reuse"],
     ["the one before, after the window, with the attempt's id", 4, 1e9, "a1", "again"],
     ["the one before, after the window, with another id", 4, 1e9, "a2", "reuse"],
     ["an older one inside the window", 3, 0, "", "reuse"],

@@ -38,7 +38,8 @@ export function judgeRefresh(
   if (counter > state.counter) return "unknown";
   if (counter === state.counter) return "rotate";
   if (counter < state.counter - 1) return "reuse";
-  const isInWindow = state.rotateTimeMs !== undefined && nowMs - state.rotateTimeMs <= RETRY_WINDOW_MS;
+  // In both directions: a clock that was put back by a day would leave the window open for that day.
+  const isInWindow = state.rotateTimeMs !== undefined && Math.abs(nowMs - state.rotateTimeMs) <= RETRY_WINDOW_MS;
   const isSameAttempt = attemptId !== "" && attemptId === state.attemptId;
   return isInWindow || isSameAttempt ? "again" : "reuse";
 }
