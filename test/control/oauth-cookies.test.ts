@@ -104,6 +104,14 @@ describe("a page", () => {
     expect((await ask({}, jar)).status).toBe(200);
   });
 
+  it("signs out though somebody has set a second cookie of the name beside its own", async () => {
+    const { refreshToken, session } = await logIn();
+    const { cookie } = jarOf(await ask({ refresh_token: refreshToken }));
+    const tossed = `${REFRESH}=${(await logIn()).refreshToken}; ${REFRESH}=made-up; ${cookie}`;
+    expect((await ask({}, { cookie: tossed }, REVOKE)).status).toBe(200);
+    expect(await isEnded(session)).toBe(true);
+  });
+
   it("signs out: the session ends at every proxy, and both cookies go", async () => {
     const { refreshToken, session } = await logIn();
     const jar = jarOf(await ask({ refresh_token: refreshToken }));

@@ -7,7 +7,7 @@ import type { Endpoint, EndpointRequest } from "./endpoint.ts";
 import { emptyAnswer, OAuthFault } from "./fault.ts";
 import { isOfSession } from "./held-session.ts";
 import { principalOfPublic } from "./public-client.ts";
-import { clearedCookies, readRefreshCookie } from "./session-cookies.ts";
+import { clearedCookies, refreshCookies } from "./session-cookies.ts";
 
 const REASON = "revoked at the OAuth endpoint";
 
@@ -21,17 +21,17 @@ export function revokeEndpoint(api: Transport, store: Store): Endpoint {
   const tokens: Client<typeof TokenService> = createClient(TokenService, api);
   return async (asked) => {
     const { form, client, project, cookies } = asked;
-    const token = form.get("token") ?? (cookies && readRefreshCookie(asked.request, cookies));
-    // A page that signs out has no session afterwards, whatever it had before.
-    const done = { ...emptyAnswer(), ...(cookies && { cookies: clearedCookies(cookies) }) };
-    if (token === undefined && cookies === undefined) return new OAuthFault("invalid_request", "token is missing");
-    if (token === undefined) return done;
-    if (!("principal" in client) && !(await isOwn(tokens, store, asked, token))) return done;
-    const target = { case: "token", value: token } as const;
-    const revocation = { parent: projectName(project), target, reason: REASON };
+    const named = form.get("token");
+    if (named === undefined && cookies === undefined) return new OAuthFault("invalid_request", "token is missing");
+    const kept = cookies === undefined ? [] : refreshCookies(asked.request, cookies);
     const principal = "principal" in client ? client.principal : principalOfPublic(client, project);
-    await tokens.revokeToken(revocation, callAs(principal, asked));
-    return done;
+    for (const value of named === undefined ? new Set(kept) : [named]) {
+      if (!("principal" in client) && !(await isOwn(tokens, store, asked, value))) continue;
+      const revocation = { parent: projectName(project), target: { case: "token", value } as const, reason: REASON };
+      await tokens.revokeToken(revocation, callAs(principal, asked));
+    }
+    // A page that signs out has no session afterwards, whatever it had before.
+    return { ...emptyAnswer(), ...(cookies && { cookies: clearedCookies(cookies) }) };
   };
 }
 

@@ -16,12 +16,17 @@ export interface KeptTokens {
 const refreshName = (link: string): string => `__Secure-conduit-refresh-${link}`;
 
 /** The refresh token that the browser has kept for the app. */
-export function readRefreshCookie({ header }: PlainRequest, { client }: CookieSession): string | undefined {
-  const name = refreshName(client.id);
-  const pairs = (header("cookie") ?? "").split(";").map((pair) => pair.trim());
+export function readRefreshCookie(request: PlainRequest, session: CookieSession): string | undefined {
   // Two of one name: some other host of the domain has set one to sign its victim in as somebody else (cookie tossing).
-  const values = pairs.filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1));
-  return values.length === 1 ? values[0] || undefined : undefined;
+  const [value, ...others] = refreshCookies(request, session);
+  return others.length === 0 ? value : undefined;
+}
+
+/** Every refresh token that the browser has for the app: who signs out wants to be rid of a tossed one's session too. */
+export function refreshCookies({ header }: PlainRequest, { client }: CookieSession): readonly string[] {
+  const start = `${refreshName(client.id)}=`;
+  const pairs = (header("cookie") ?? "").split(";").map((pair) => pair.trim());
+  return pairs.filter((pair) => pair.startsWith(start) && pair !== start).map((pair) => pair.slice(start.length));
 }
 
 /** `Set-Cookie` lines; a fault = the access token does not fit, and the line of the refresh token is with it. */
