@@ -1,5 +1,6 @@
 // refresh_token at the token endpoint and revocation, for back ends (API key) and for apps without a secret (a link).
 import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
+import { LinkTokenService } from "@conduit-link/proto/conduit/v1/link_token_service_pb";
 import { SessionService } from "@conduit-link/proto/conduit/v1/session_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { decodeJwt } from "jose";
@@ -205,6 +206,18 @@ describe("pages of other origins", () => {
     expect(answer.headers).not.toHaveProperty("access-control-allow-origin");
     const own = await asApp(refreshToken, more, { origin: PAGE });
     expect(own).toMatchObject({ status: 200, headers: { "access-control-allow-origin": PAGE, vary: "Origin" } });
+  });
+
+  it("are held to those of its link tokens, when every one has some", async () => {
+    const make = plane.client(LinkTokenService);
+    await plane.client(LinkService).createLink({ parent, linkId: "by-token", link: PLAIN_LINK });
+    const byToken = `${parent}/links/by-token`;
+    await make.createLinkToken({ parent: byToken, linkToken: { allowedOrigins: [PAGE] } });
+    const more = { client_id: "by-token" };
+    const ask = async (origin: string) => (await asApp((await logIn([byToken])).refreshToken, more, { origin })).status;
+    expect([await ask(PAGE), await ask(FOREIGN)]).toEqual([200, 403]);
+    await make.createLinkToken({ parent: byToken, linkToken: {} });
+    expect(await ask(FOREIGN)).toBe(200);
   });
 
   it("read nothing of clients with a secret", async () => {

@@ -1,5 +1,6 @@
 import type { Link } from "../model/link.ts";
 import type { LinkToken } from "../model/link-token.ts";
+import { linkOrigins } from "../policy/link-origins.ts";
 
 const ALLOWED_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const ALLOWED_HEADERS = [
@@ -44,13 +45,12 @@ export const ANY_ORIGIN: CorsPlan = {
 
 /** Reads a link's rules and those of its tokens. */
 export function compileCors(link: Link, tokens: readonly LinkToken[]): CorsPlan {
-  const isOpen = link.cors.origins.length === 0 && !everyWayInHasOrigins(link, tokens);
-  const origins = [...link.cors.origins, ...tokens.flatMap((token) => token.allowedOrigins)];
+  const origins = linkOrigins(link, tokens);
   const methods = new Set([...ALLOWED_METHODS, ...link.rules.flatMap((rule) => rule.methods)]);
   const headers = new Set([...ALLOWED_HEADERS, ...link.cors.headers.map((name) => name.toLowerCase())]);
   return {
-    origins: isOpen ? undefined : new Set(origins),
-    hasCredentials: link.cors.credentials && !isOpen,
+    origins,
+    hasCredentials: link.cors.credentials && origins !== undefined,
     preflightLines: preflightLines([...methods], [...headers]),
   };
 }
@@ -67,12 +67,6 @@ export function preflightLinesFor(
   return lines.map((line, index) =>
     lines[index - 1] === "Access-Control-Allow-Headers" ? `${line}, last-event-id` : line,
   );
-}
-
-/** A way in is a token, or none at all where the mode lets one. No way in counts as open: refusals stay readable. */
-function everyWayInHasOrigins(link: Link, tokens: readonly LinkToken[]): boolean {
-  if (link.linkTokenMode !== "REQUIRED" || tokens.length === 0) return false;
-  return tokens.every((token) => token.allowedOrigins.length > 0);
 }
 
 /** Header lines of every answer to a request from `origin` (undefined = it sent none). */

@@ -1,5 +1,6 @@
 import type { Principal } from "../../model/api-key.ts";
 import { linkName } from "../../model/resource-name.ts";
+import { linkOrigins } from "../../policy/link-origins.ts";
 import type { Reader } from "../../store/database.ts";
 import { allLinkTokens } from "../../store/link-tokens.ts";
 import { getLink } from "../../store/links.ts";
@@ -23,10 +24,8 @@ export async function readPublicClient(reader: Reader, project: string, form: Fo
   const row = await getLink(reader, project, id);
   if (row === undefined) return undefined;
   const { userTokenCookie: accessCookie } = row.spec;
-  const { origins } = row.spec.cors;
-  const tokens = origins.length === 0 ? [] : await allLinkTokens(reader, id);
-  const all = new Set([...origins, ...tokens.flatMap(({ allowedOrigins }) => allowedOrigins)]);
-  return { id, link: linkName(project, id), origins: origins.length === 0 ? undefined : all, accessCookie };
+  const origins = linkOrigins(row.spec, await allLinkTokens(reader, id));
+  return { id, link: linkName(project, id), origins, accessCookie };
 }
 
 /** As whom it calls the API, once it has shown a token that it holds: the trail names the link. */
