@@ -164,6 +164,7 @@ const REVEALS: readonly (readonly [path: string, purpose: string])[] = [
   ["jwt/signing-key.ts", "a private key that is imported"],
   ["jwt/trust.ts", "the HMAC key that verifies"],
   ["proxy/config/control-client.ts", "the proxy's credential goes into its calls"],
+  ["proxy/config/credential-rotation.ts", "the next credential is hashed for the control plane"],
   ["proxy/config/join.ts", "the join token is sent, once"],
   ["proxy/hidden-credential.ts", "the header that the upstream gets"],
   ["run/demo-resources.ts", "the demo's secrets are stored through the API"],

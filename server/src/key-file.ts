@@ -1,5 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { ExitError, refusedByEnvironment } from "./model/exit.ts";
 import { SecretText } from "./model/secret-text.ts";
@@ -18,6 +30,34 @@ export function writePrivateFile(path: string, text: string): void {
   makePrivateDirectory(dirname(path));
   writeFileSync(path, text, { mode: PRIVATE_FILE, flag: "wx" });
   chmodSync(path, PRIVATE_FILE);
+}
+
+/**
+ * Writes a file that only the owner may read in the place of whatever was there, in one step: a crash leaves the old one or
+ * the new one, and the new one is on the disk when this returns.
+ */
+export function replacePrivateFile(path: string, text: string): void {
+  const temporary = `${path}.tmp`;
+  rmSync(temporary, { force: true });
+  const file = openSync(temporary, "wx", PRIVATE_FILE);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renamePrivateFile(temporary, path);
+}
+
+/** Gives a file another name in the same directory, in one step that is on the disk when this returns. */
+export function renamePrivateFile(from: string, to: string): void {
+  renameSync(from, to);
+  const directory = openSync(dirname(to), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
 }
 
 /** Reads a secret from a file that others must not be able to read. `what` names the setting in errors. */

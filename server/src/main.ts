@@ -12,6 +12,7 @@ import { type Output, processOutput } from "./cli/output.ts";
 import { proxyJoinToken } from "./cli/proxy-join-token.ts";
 import { proxyList } from "./cli/proxy-list.ts";
 import { proxyRevoke } from "./cli/proxy-revoke.ts";
+import { proxyRotate } from "./cli/proxy-rotate.ts";
 import { rolloutStatus, rolloutWait } from "./cli/rollout.ts";
 import { tokenMint } from "./cli/token-mint.ts";
 import { systemClock } from "./clock.ts";
@@ -122,6 +123,7 @@ function addServer(program: Command, output: Output): void {
     .option("--public-url <url>", "URL of the HTTP port, fixed in a project's issuer")
     .option("--insecure-grpc", "let the gRPC port be plain off loopback")
     .option("--reflection", "serve gRPC reflection")
+    .option("--proxy-credential-days <n>", "age at which proxies replace their credentials (default: 30)")
     .option("--trusted-proxies <list>", "addresses or networks whose X-Forwarded-For counts")
     .action(async (flags: RawFlags) => {
       const { runServer } = await import("./run/server.ts");
@@ -157,6 +159,9 @@ function addProxy(program: Command, output: Output): void {
   clientFlags(proxy.command("list"))
     .description("list the proxies and what each has applied")
     .action((flags) => proxyList(clientSettings(flags.controlUrl, readEnvironment()), flags, output));
+  clientFlags(proxy.command("rotate <proxy>"))
+    .description("have a proxy replace its credential, which it does by itself within seconds")
+    .action((name, flags) => proxyRotate(clientSettings(flags.controlUrl, readEnvironment()), name, flags, output));
   clientFlags(proxy.command("revoke <proxy>"))
     .description("shut a proxy out for good: its streams end, and the others get a new key; asks")
     .option("--reason <text>", "why, for the audit trail")

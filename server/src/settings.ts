@@ -28,6 +28,7 @@ export interface RawFlags {
   readonly controlCa?: string;
   readonly insecureControl?: boolean;
   readonly maxConfigAge?: string;
+  readonly proxyCredentialDays?: string;
 }
 
 export interface TlsFiles {
@@ -62,6 +63,8 @@ export interface ServerSettings extends CommonSettings {
   readonly trustedProxies: readonly string[];
   /** Base64 of one or more 32-byte keys, separated by commas: the first seals, all open. */
   readonly masterKeys: SecretText;
+  /** Age at which proxies are told to replace their credentials; absent = 30 days. */
+  readonly proxyCredentialMaxAgeMs?: number;
   /** Absent: PGlite in the data directory. */
   readonly database?: DatabaseSettings;
 }
@@ -232,6 +235,9 @@ export function serverSettings(flags: RawFlags, environment: Environment): Serve
     reflection: flags.reflection === true,
     trustedProxies: list(flags.trustedProxies),
     masterKeys: masterKeys(environment),
+    ...(flags.proxyCredentialDays !== undefined && {
+      proxyCredentialMaxAgeMs: credentialAgeMs(flags.proxyCredentialDays),
+    }),
     ...(url !== undefined && { publicUrl: url }),
     ...(tls !== undefined && { tls }),
     ...(database !== undefined && { database }),
@@ -247,6 +253,13 @@ function controlAddresses(flags: RawFlags): HostPort[] {
   });
   if (addresses.length === 0) throw wrongSetting("--control: missing; give host:port of the control plane's gRPC port");
   return addresses;
+}
+
+function credentialAgeMs(text: string): number {
+  const days = Number(text);
+  if (!Number.isInteger(days) || days < 1 || days > 3_650)
+    throw wrongSetting("--proxy-credential-days: give whole days, 1 to 3650");
+  return days * 86_400_000;
 }
 
 /** `conduit proxy`. @throws ExitError (2, 3) naming the flag or variable that is wrong */

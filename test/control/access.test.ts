@@ -147,7 +147,7 @@ describe("what is not in the table", () => {
     const unknown = { name: "NoMethod", parent: { typeName: "conduit.v1.NoService" } } as DescMethod;
     const refuse = {
       apiKey: async () => Promise.reject(new ConduitError("credential_invalid")),
-      proxy: async () => ({ proxy: "" }),
+      proxy: async () => ({ proxy: "", credentialHash: "", isCredentialDue: false }),
     };
     await expect(identify(refuse, unknown, new Headers(), createContextValues())).rejects.toThrow("credential_invalid");
     await expect(plane.control.authenticate(new Headers())).rejects.toThrow("credential_invalid");

@@ -91,7 +91,7 @@ describe("WatchConfig", () => {
   async function watch(proxy: string, until: (frame: WatchConfigResponse) => boolean): Promise<WatchConfigResponse[]> {
     const mount = plane.control.services.find(({ service }) => service === ConfigService);
     const implementation = mount?.implementation as ServiceImpl<typeof ConfigService>;
-    const values = createContextValues().set(proxyKey, { proxy });
+    const values = createContextValues().set(proxyKey, { proxy, credentialHash: "", isCredentialDue: false });
     const abort = new AbortController();
     const context = { values, signal: abort.signal } as HandlerContext;
     const frames: WatchConfigResponse[] = [];

@@ -28,7 +28,7 @@ export async function watchConfig(plane: ControlPlane, proxy: string): Promise<W
   const mount = plane.control.services.find(({ service }) => service === ConfigService);
   const implementation = mount?.implementation as ServiceImpl<typeof ConfigService>;
   const abort = new AbortController();
-  const values = createContextValues().set(proxyKey, { proxy });
+  const values = createContextValues().set(proxyKey, { proxy, credentialHash: "", isCredentialDue: false });
   const context = { values, signal: abort.signal } as HandlerContext;
   const request = { $typeName: "conduit.v1.WatchConfigRequest" as const, proxyVersion: "", instanceId: "" };
   const messages = implementation.watchConfig(request, context)[Symbol.asyncIterator]();

@@ -32,7 +32,11 @@ describeStores("what proxies leave behind", (store) => {
       lastSeenTime: minutes(1),
     };
     await store().transaction((tx) => recordProxyStatuses(tx, new Map([[row.id, status]])));
-    const kept = { ...row, ...status, revokeTime: null, version: 1 };
+    const kept = {
+      ...{ ...row, ...status, revokeTime: null, version: 1 },
+      ...{ credentialCreateTime: null, previousCredentialHash: null, previousCredentialExpireTime: null },
+      rotateRequestTime: null,
+    };
     expect(await store().read((tx) => getProxy(tx, row.id))).toEqual(kept);
     expect(await store().read((tx) => listProxies(tx, "", 100))).toContainEqual(kept);
     const older = { ...status, appliedSequence: 1n, lastSeenTime: TIME };

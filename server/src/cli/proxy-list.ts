@@ -9,6 +9,7 @@ interface ProxyRow {
   readonly appliedSequence?: string;
   readonly lag?: string;
   readonly state?: string;
+  readonly credentialCreateTime?: string;
   readonly lagDuration?: string;
   readonly live?: boolean;
   readonly connected?: boolean;
@@ -18,7 +19,7 @@ interface ProxyRow {
 
 const COLUMNS = [
   ...["name", "display_name", "version", "state", "live", "connected"],
-  ...["sequence", "lag", "lag_seconds", "rejected", "last_seen"],
+  ...["sequence", "lag", "lag_seconds", "rejected", "last_seen", "credential_created"],
 ];
 
 /** `conduit proxy list`: every proxy and what it has applied. */
@@ -54,4 +55,5 @@ const toColumns = (proxy: ProxyRow) => ({
   lag_seconds: proxy.lagDuration === undefined ? "" : Number.parseFloat(proxy.lagDuration),
   rejected: proxy.rejected?.length ?? 0,
   last_seen: proxy.lastSeenTime ?? "",
+  credential_created: proxy.credentialCreateTime ?? "",
 });

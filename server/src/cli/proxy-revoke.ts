@@ -1,8 +1,8 @@
-import { wrongSetting } from "../model/exit.ts";
 import type { ClientSettings } from "../settings.ts";
 import { controlClient, orExit } from "./client.ts";
 import { confirm, type Terminal } from "./confirm.ts";
 import { type Output, printResult } from "./output.ts";
+import { proxyNameOf } from "./proxy-name.ts";
 
 export interface ProxyRevokeOptions {
   /** Why, for the audit trail. */
@@ -37,12 +37,4 @@ export async function proxyRevoke(
     output.err(
       "What it knew until now it may keep: replace upstream keys that it must not have. The others get a new fleet key.",
     );
-}
-
-/** A proxy by its name or its id. */
-function proxyNameOf(proxy: string): string {
-  const name = proxy.startsWith("proxies/") ? proxy : `proxies/${proxy}`;
-  if (!/^proxies\/[^/]+$/.test(name))
-    throw wrongSetting("<proxy>: give proxies/<id> or the id, as `conduit proxy list` shows it");
-  return name;
 }

@@ -6,6 +6,10 @@ import { ConduitError } from "../model/errors.ts";
 export interface ProxyPrincipal {
   /** `proxies/{proxy}`. */
   readonly proxy: string;
+  /** SHA-256 of the credential shown, hex. */
+  readonly credentialHash: string;
+  /** Whether it should be replaced. */
+  readonly isCredentialDue: boolean;
 }
 
 /** Set for methods that need an API key. */

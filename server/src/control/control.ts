@@ -30,6 +30,7 @@ import type { Log } from "../log.ts";
 import type { Principal } from "../model/api-key.ts";
 import type { PlainRoute } from "../model/plain-http.ts";
 import { canonicalAddress } from "../policy/client-address.ts";
+import { PROXY_CREDENTIAL_MAX_AGE_MS } from "../policy/proxy-credential.ts";
 import type { Random } from "../random.ts";
 import type { Keyring } from "../sealing/keyring.ts";
 import type { SealingKey } from "../sealing/sealing-key.ts";
@@ -87,6 +88,8 @@ export interface ControlOptions {
   readonly log: Log;
   /** Under which clients reach the HTTP port; head of the issuers of projects made from now on. No trailing slash. */
   readonly publicUrl: () => string;
+  /** Age at which proxies are told to replace their credentials. Default 30 days. */
+  readonly proxyCredentialMaxAgeMs?: number;
 }
 
 /** The control plane without sockets. */
@@ -127,8 +130,10 @@ export function createControl(options: ControlOptions): Control {
   const statuses = createProxyStatuses(store, log);
   const services = servicesOf(deps, hub, statuses);
   const keyUse = createKeyUse(store, clock, log);
-  const authenticator = storedCredentials(store, clock, { guard: createKeyGuard(clock), use: keyUse });
-  const unwatched = storedCredentials(store, clock);
+  const { proxyCredentialMaxAgeMs = PROXY_CREDENTIAL_MAX_AGE_MS } = options;
+  const watch = { guard: createKeyGuard(clock), use: keyUse };
+  const authenticator = storedCredentials(store, clock, { watch, proxyCredentialMaxAgeMs });
+  const unwatched = storedCredentials(store, clock, { proxyCredentialMaxAgeMs });
   const interceptors = createInterceptors(authenticator, log, random);
   return {
     services,

@@ -1,13 +1,25 @@
 import type { Clock } from "../clock.ts";
-import { apiKeyName, proxyName } from "../model/resource-name.ts";
+import { apiKeyName } from "../model/resource-name.ts";
 import { type ApiKeyRow, findApiKeys } from "../store/api-keys.ts";
-import { findProxyByCredential } from "../store/proxies.ts";
+import { dropPreviousCredential, findProxyByCredential } from "../store/proxies.ts";
 import type { Store } from "../store/store.ts";
 import { type Authenticator, createAuthenticator, type FoundKey, type KeyWatch } from "./authenticate.ts";
 import { groupCalls } from "./group-calls.ts";
+import { foundProxyOf } from "./proxy-credential.ts";
+
+export interface StoredOptions {
+  /** Undefined for calls that the process makes for a caller it has let in before. */
+  readonly watch?: KeyWatch;
+  /** Age at which a proxy is told to replace its credential. */
+  readonly proxyCredentialMaxAgeMs: number;
+}
 
 /** Authenticates by the database, at each call: a deleted key is refused from the next call on, at every replica. */
-export function storedCredentials(store: Store, clock: Clock, watch?: KeyWatch): Authenticator {
+export function storedCredentials(
+  store: Store,
+  clock: Clock,
+  { watch, proxyCredentialMaxAgeMs }: StoredOptions,
+): Authenticator {
   const findKeys = groupCalls((hashes: readonly string[]) =>
     store.read((reader) => findApiKeys(reader, [...new Set(hashes)])),
   );
@@ -19,7 +31,10 @@ export function storedCredentials(store: Store, clock: Clock, watch?: KeyWatch):
       },
       async findProxy(hash) {
         const row = await store.read((reader) => findProxyByCredential(reader, hash));
-        return row && { proxy: proxyName(row.id), isRevoked: row.revokeTime !== null };
+        if (row === undefined) return undefined;
+        const isFirstUse = hash === row.credentialHash && row.previousCredentialHash !== null;
+        if (isFirstUse) await store.statement((tx) => dropPreviousCredential(tx, hash));
+        return foundProxyOf(row, hash, clock.now(), proxyCredentialMaxAgeMs);
       },
     },
     clock,

@@ -109,6 +109,7 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.ProxyService/GetProxy": anywhere("operator"),
   "conduit.v1.ProxyService/UpdateProxy": anywhere("operator"),
   "conduit.v1.ProxyService/RevokeProxy": anywhere("operator"),
+  "conduit.v1.ProxyService/RotateProxyCredential": anywhere("operator"),
   "conduit.v1.ProxyService/DeleteProxy": anywhere("operator"),
   "conduit.v1.ProxyService/GetRollout": anywhere("operator"),
   "conduit.v1.ProxyService/WaitForRollout": anywhere("operator"),
@@ -116,6 +117,7 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.ConfigService/WatchConfig": proxyCredential,
   "conduit.v1.ConfigService/ReportConfigStatus": proxyCredential,
   "conduit.v1.ConfigService/ReportUsage": proxyCredential,
+  "conduit.v1.ConfigService/RotateCredential": proxyCredential,
 
   "conduit.v1.UsageService/ListUsage": inProject("viewer", "parent"),
 

@@ -25,4 +25,6 @@ export interface ProxyInstance {
   /** Undefined = it has not been revoked. */
   readonly revokeTimeMs?: number;
   readonly etag: string;
+  /** When it got its credential. */
+  readonly credentialCreateTimeMs: number;
 }

@@ -42,6 +42,8 @@ export interface ControlPlaneOptions {
   /** Asked after JWKS. May be added to after the start. */
   readonly routes: readonly PlainRoute[];
   readonly log: Log;
+  /** Age at which proxies are told to replace their credentials. Default 30 days. */
+  readonly proxyCredentialMaxAgeMs?: number;
   /** Gets the control plane's metrics. */
   readonly registry: Registry;
 }
@@ -95,7 +97,11 @@ async function serveApi(options: Serving, store: Store, endings: Array<() => Pro
   const fetchJson = createFetchJson(createDialer(createResolver({ clock: systemClock })));
   const jwksSources = new JwksSources({ fetchJson, ...effects });
   endings.push(async () => jwksSources.close(), refreshKeysRegularly(jwksSources));
-  const control = createControl({ store, keyring, fleet, hub, jwksSources, ...effects, publicUrl: () => publicUrl });
+  const { proxyCredentialMaxAgeMs } = options;
+  const control = createControl({
+    ...{ store, keyring, fleet, hub, jwksSources, ...effects, publicUrl: () => publicUrl },
+    ...(proxyCredentialMaxAgeMs !== undefined && { proxyCredentialMaxAgeMs }),
+  });
   endings.push(() => control.flush());
   endings.push(sweepRegularly(control, log));
   const health = createHealth(control.services.map(({ service }) => service.typeName));

@@ -3,16 +3,16 @@ import { systemClock } from "../clock.ts";
 import type { TlsMaterial } from "../listen/http-listener.ts";
 import { listenProxy } from "../listen/proxy.ts";
 import type { Log } from "../log.ts";
-import type { SecretText } from "../model/secret-text.ts";
 import { VERSION } from "../model/version.ts";
 import { createFetchJson } from "../outbound/capped-fetch.ts";
 import { createDialer } from "../outbound/dialer.ts";
 import { createResolver } from "../outbound/resolver.ts";
 import type { ControlAddress } from "../proxy/config/control-client.ts";
+import type { HeldCredential } from "../proxy/config/credential-rotation.ts";
 import { createDataPlane, type DataPlane } from "../proxy/data-plane.ts";
 import { systemRandom } from "../random.ts";
 
-export interface DataPlaneSettings {
+export interface DataPlaneSettings extends HeldCredential {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsMaterial | undefined;
@@ -20,7 +20,6 @@ export interface DataPlaneSettings {
   readonly trustedProxies: readonly string[];
   /** TLS ends in front of this process: told to upstreams in `Forwarded`. Default false. */
   readonly isBehindTls?: boolean;
-  readonly credential: SecretText;
   readonly controls: readonly ControlAddress[];
   /** `--max-config-age`; undefined = serve with what is known. */
   readonly maxConfigAgeMs?: number | undefined;
@@ -41,10 +40,12 @@ export interface RunningDataPlane {
 export async function startDataPlane(settings: DataPlaneSettings): Promise<RunningDataPlane> {
   const effects = { clock: systemClock, random: systemRandom, log: settings.log };
   const dial = createDialer(createResolver({ clock: systemClock }));
-  const { dataDir, trustedProxies, isBehindTls = false, credential, controls, registry, maxConfigAgeMs } = settings;
+  const { dataDir, trustedProxies, isBehindTls = false, controls, registry, maxConfigAgeMs } = settings;
+  const { credential, nextCredential, credentialFiles } = settings;
   const plane = createDataPlane({
     ...{ ...effects, dial, fetchJson: createFetchJson(dial), proxyVersion: VERSION },
-    ...{ dataDir, trustedProxies, isBehindTls, credential, controls, registry, maxConfigAgeMs },
+    ...{ dataDir, trustedProxies, isBehindTls, controls, registry, maxConfigAgeMs },
+    ...{ credential, nextCredential, credentialFiles },
   });
   const { handlers, serverOptions, maxHeadersCount } = plane;
   const { host, port, tls } = settings;

@@ -1,10 +1,17 @@
 import { existsSync } from "node:fs";
 import { systemClock } from "../clock.ts";
-import { makePrivateDirectory, readPrivateFile, writePrivateFile } from "../key-file.ts";
+import {
+  makePrivateDirectory,
+  readPrivateFile,
+  renamePrivateFile,
+  replacePrivateFile,
+  writePrivateFile,
+} from "../key-file.ts";
 import { refusedByEnvironment } from "../model/exit.ts";
 import type { SecretText } from "../model/secret-text.ts";
 import { isTokenOf } from "../model/token-string.ts";
 import type { ControlAddress } from "../proxy/config/control-client.ts";
+import type { CredentialFiles, HeldCredential } from "../proxy/config/credential-rotation.ts";
 import { joinFleet } from "../proxy/config/join.ts";
 
 export interface CredentialSources {
@@ -19,16 +26,20 @@ export interface CredentialSources {
 /** Where a joined proxy keeps its credential, mode 0600. */
 export const credentialPath = (dataDir: string): string => `${dataDir}/proxy.credential`;
 
+/** Beside it while a rotation is under way; likewise 0600. */
+const nextPath = (dataDir: string): string => `${credentialPath(dataDir)}.next`;
+
 /**
  * The proxy's credential: from the environment, else from the file of an earlier start, else by joining, once, with the
- * join token. A token beside an existing credential is left unused.
+ * join token. A token beside an existing credential is left unused. Only a file of its own is the proxy's to rotate.
  * @throws ExitError (3) when there is none of the three, and as `joinFleet` does
  */
-export async function proxyCredential(sources: CredentialSources): Promise<SecretText> {
+export async function proxyCredential(sources: CredentialSources): Promise<HeldCredential> {
   const { dataDir, credential, joinToken, controls } = sources;
   const path = credentialPath(dataDir);
-  if (credential !== undefined) return checked(credential, "CONDUIT_PROXY_CREDENTIAL");
-  if (existsSync(path)) return checked(readPrivateFile(path, "proxy credential"), path);
+  if (credential !== undefined) return { credential: checked(credential, "CONDUIT_PROXY_CREDENTIAL") };
+  const credentialFiles = filesIn(dataDir);
+  if (existsSync(path)) return { ...readCredentials(dataDir), credentialFiles };
   if (joinToken === undefined)
     throw refusedByEnvironment(
       "CONDUIT_JOIN_TOKEN: missing, and there is no proxy.credential in the data directory yet: " +
@@ -38,8 +49,20 @@ export async function proxyCredential(sources: CredentialSources): Promise<Secre
   makePrivateDirectory(dataDir);
   const joined = await joinFleet(controls, joinToken, systemClock);
   writePrivateFile(path, `${joined.reveal()}\n`);
-  return joined;
+  return { credential: joined, credentialFiles };
 }
+
+function readCredentials(dataDir: string): HeldCredential {
+  const [path, next] = [credentialPath(dataDir), nextPath(dataDir)];
+  const credential = checked(readPrivateFile(path, "proxy credential"), path);
+  if (!existsSync(next)) return { credential };
+  return { credential, nextCredential: checked(readPrivateFile(next, "next proxy credential"), next) };
+}
+
+const filesIn = (dataDir: string): CredentialFiles => ({
+  keepNext: (next) => replacePrivateFile(nextPath(dataDir), `${next.reveal()}\n`),
+  promoteNext: () => renamePrivateFile(nextPath(dataDir), credentialPath(dataDir)),
+});
 
 function checked(credential: SecretText, what: string): SecretText {
   if (isTokenOf("proxyCredential", credential.reveal())) return credential;

@@ -30,10 +30,10 @@ export async function runProxy(settings: ProxySettings, output: Output): Promise
   const registry = new Registry();
   const controls = controlAddresses(settings);
   makePrivateDirectory(settings.dataDir);
-  const credential = await proxyCredential({ ...settings, controls });
+  const held = await proxyCredential({ ...settings, controls });
   const { host, dataDir, trustedProxies } = settings;
   const running = await startDataPlane({
-    ...{ host, dataDir, trustedProxies, credential, controls, log, registry },
+    ...{ ...held, host, dataDir, trustedProxies, controls, log, registry },
     port: settings.proxyPort,
     isBehindTls: settings.behindTls,
     maxConfigAgeMs: settings.maxConfigAgeMs,

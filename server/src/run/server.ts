@@ -18,9 +18,10 @@ export async function runServer(settings: ServerSettings, output: Output): Promi
   const log = createLog(settings.log);
   const registry = new Registry();
   const { host, httpPort, grpcPort, masterKeys, publicUrl, reflection, trustedProxies } = settings;
+  const { proxyCredentialMaxAgeMs } = settings;
   const plane = await startControlPlane({
     ...{ host, httpPort, grpcPort, masterKeys, publicUrl, reflection, trustedProxies },
-    ...{ log, registry },
+    ...{ log, registry, ...(proxyCredentialMaxAgeMs !== undefined && { proxyCredentialMaxAgeMs }) },
     location: locationOf(settings),
     tls: readTls(settings.tls),
     routes: [],

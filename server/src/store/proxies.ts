@@ -1,9 +1,12 @@
-import { asc, eq, gt, isNull, sql } from "drizzle-orm";
+import { asc, eq, gt, isNull, or, sql } from "drizzle-orm";
 import { onlyRow, type Reader, type Tx } from "./database.ts";
 import { insertedRow } from "./row-change.ts";
 import { proxies } from "./schema.ts";
 
 export type ProxyRow = typeof proxies.$inferSelect;
+
+const isIts = (credentialHash: string) =>
+  or(eq(proxies.credentialHash, credentialHash), eq(proxies.previousCredentialHash, credentialHash));
 
 /** What a proxy says of itself. */
 export type ProxyStatus = Pick<
@@ -21,9 +24,9 @@ export async function insertProxy(
   return insertedRow(await tx.insert(proxies).values(row).onConflictDoNothing().returning());
 }
 
-/** The proxy whose credential has this SHA-256 (hex). */
+/** The proxy whose credential, or the one before, has this SHA-256 (hex). */
 export async function findProxyByCredential(reader: Reader, credentialHash: string): Promise<ProxyRow | undefined> {
-  const [row] = await reader.select().from(proxies).where(eq(proxies.credentialHash, credentialHash));
+  const [row] = await reader.select().from(proxies).where(isIts(credentialHash));
   return row;
 }
 
@@ -99,10 +102,31 @@ export async function isProxyRevoked(reader: Reader, id: string): Promise<boolea
 export async function updateProxy(
   tx: Tx,
   id: string,
-  change: Partial<Pick<ProxyRow, "displayName" | "revokeTime">>,
+  change: Partial<Pick<ProxyRow, "displayName" | "revokeTime" | "rotateRequestTime">>,
 ): Promise<ProxyRow> {
   const set = { ...change, version: sql`${proxies.version} + 1` };
   return onlyRow(await tx.update(proxies).set(set).where(eq(proxies.id, id)).returning());
+}
+
+/** Credentials of a proxy. */
+export type CredentialColumns = Pick<
+  ProxyRow,
+  | "credentialHash"
+  | "credentialCreateTime"
+  | "previousCredentialHash"
+  | "previousCredentialExpireTime"
+  | "rotateRequestTime"
+>;
+
+/** Replaces the credentials of a locked proxy. */
+export async function setProxyCredentials(tx: Tx, id: string, columns: CredentialColumns): Promise<void> {
+  await tx.update(proxies).set(columns).where(eq(proxies.id, id));
+}
+
+/** The credential before counts no more, since its successor, with this SHA-256, was used. */
+export async function dropPreviousCredential(tx: Tx, credentialHash: string): Promise<void> {
+  const none = { previousCredentialHash: null, previousCredentialExpireTime: null };
+  await tx.update(proxies).set(none).where(eq(proxies.credentialHash, credentialHash));
 }
 
 /** Its credential is refused from then on. */

@@ -202,6 +202,13 @@ export const apiKeys = pgTable(
 export const proxies = pgTable("proxies", {
   id: text("id").primaryKey(),
   credentialHash: text("credential_hash").notNull().unique(),
+  /** Null = when it joined. */
+  credentialCreateTime: time("credential_create_time"),
+  /** The credential before the last rotation, until the new one was used; null = none. */
+  previousCredentialHash: text("previous_credential_hash").unique(),
+  previousCredentialExpireTime: time("previous_credential_expire_time"),
+  /** An operator wants another credential since then; null = nobody does. */
+  rotateRequestTime: time("rotate_request_time"),
   displayName: text("display_name").notNull(),
   /** Software it last reported; "" = none yet. */
   softwareVersion: text("software_version").notNull().default(""),

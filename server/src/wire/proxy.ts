@@ -34,6 +34,7 @@ export function proxyToProto(proxy: ProxyInstance, { lagMs, ...standing }: Proxy
   });
   message.createTime = timestampFromMs(proxy.createTimeMs);
   message.lastSeenTime = timestampFromMs(proxy.lastSeenTimeMs);
+  message.credentialCreateTime = timestampFromMs(proxy.credentialCreateTimeMs);
   message.revokeTime = timestampFromMs(proxy.revokeTimeMs);
   message.lagDuration = durationFromMs(lagMs);
   return message;

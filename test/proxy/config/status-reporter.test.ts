@@ -11,7 +11,10 @@ afterEach(() => void vi.useRealTimers());
 function start() {
   const state = { sequence: 1n, rejected: [] as { name: string; version: string; message: string }[] };
   const sent: bigint[] = [];
-  const reportStatus: ControlClient["reportStatus"] = async ({ applied }) => void sent.push(applied!.sequence!);
+  const reportStatus: ControlClient["reportStatus"] = async ({ applied }) => {
+    sent.push(applied!.sequence!);
+    return false;
+  };
   const effects = { log: pino({ level: "silent" }), random: systemRandom };
   const reporter = new StatusReporter("1", effects, () => ({
     ...{ cursor: { epoch: "e", sequence: state.sequence, digest: new Uint8Array(32) }, issuerKeys: [] },

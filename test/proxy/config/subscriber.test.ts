@@ -45,7 +45,8 @@ function follow(addresses = 1) {
           },
         };
       },
-      reportStatus: async () => undefined,
+      reportStatus: async () => false,
+      rotateCredential: async () => undefined,
       reportUsage: async () => undefined,
       joinProxy: () => Promise.reject(new Error("not here")),
       close: () => undefined,

@@ -18,6 +18,7 @@ import { type Call, proxyOf } from "../call.ts";
 import type { Deps } from "../deps.ts";
 import type { ProxyStatuses } from "../proxy-status.ts";
 import { required } from "../required.ts";
+import { rotateCredential } from "./rotate-credential.ts";
 import { readUsageBatch } from "./usage-batch.ts";
 
 export const configService = (
@@ -28,9 +29,12 @@ export const configService = (
   watchConfig: (request, context) => watchConfig(hub, request, context),
 
   reportConfigStatus(request, context) {
-    statuses.report(idOf(proxyOf(context).proxy), statusOf(request, new Date(deps.clock.now())));
-    return {};
+    const { proxy, isCredentialDue } = proxyOf(context);
+    statuses.report(idOf(proxy), statusOf(request, new Date(deps.clock.now())));
+    return { rotateCredential: isCredentialDue };
   },
+
+  rotateCredential: (request, context) => rotateCredential(deps, request, context),
 
   async reportUsage(request, context) {
     proxyOf(context);

@@ -8,6 +8,7 @@ import type { Reader } from "../../store/database.ts";
 import type { ProxyRow } from "../../store/proxies.ts";
 import { proxyToProto } from "../../wire/proxy.ts";
 import { etagOf } from "../etag.ts";
+import { credentialsOf } from "../proxy-credential.ts";
 import { type ProxyStatuses, withLatest } from "../proxy-status.ts";
 import { required } from "../required.ts";
 
@@ -27,6 +28,7 @@ export const instanceOf = (row: ProxyRow): ProxyInstance => ({
   rejected: row.rejected,
   createTimeMs: row.createTime.getTime(),
   etag: etagOf(row),
+  credentialCreateTimeMs: credentialsOf(row).createTimeMs,
   ...(row.lastSeenTime !== null && { lastSeenTimeMs: row.lastSeenTime.getTime() }),
   ...(row.revokeTime !== null && { revokeTimeMs: row.revokeTime.getTime() }),
 });

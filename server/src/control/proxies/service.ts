@@ -14,7 +14,7 @@ import { describeProxies, describeProxy, type Presence } from "./convert.ts";
 import { createJoinToken, joinProxy } from "./join.ts";
 import { deleteRevokedProxy, revokeProxy } from "./revoke.ts";
 import { createRollouts, rolloutToProto } from "./rollout.ts";
-import { updateProxy } from "./update.ts";
+import { requestRotation, updateProxy } from "./update.ts";
 
 export function proxyService(deps: Deps, presence: Presence): ServiceImpl<typeof ProxyService> {
   const rollouts = createRollouts(deps, presence.statuses);
@@ -42,6 +42,7 @@ export function proxyService(deps: Deps, presence: Presence): ServiceImpl<typeof
 
     updateProxy: (request, context) => updateProxy(deps, request, context, presence),
     revokeProxy: (request, context) => revokeProxy(deps, request, context, presence),
+    rotateProxyCredential: (request, context) => requestRotation(deps, request, context, presence),
     deleteProxy: (request, context) => deleteRevokedProxy(deps, request, context),
 
     getRollout: async ({ sequence }) => ({ rollout: rolloutToProto(await rollouts.read(sequence)) }),

@@ -15,6 +15,7 @@ import { ConfigReceiver } from "./apply.ts";
 import { CompiledLinks } from "./compiled-links.ts";
 import type { ConfigMeter } from "./config-meter.ts";
 import { type ControlAddress, type ControlClient, createControlClient } from "./control-client.ts";
+import { CredentialRotation, type HeldCredential } from "./credential-rotation.ts";
 import { Currency } from "./currency.ts";
 import { DiskSnapshot, type Written } from "./disk-snapshot.ts";
 import { inSlices, type Steps } from "./slices.ts";
@@ -22,12 +23,11 @@ import { HeldState } from "./state.ts";
 import { StatusReporter } from "./status-reporter.ts";
 import { ConfigSubscriber } from "./subscriber.ts";
 
-export interface ConfigPlaneOptions {
+export interface ConfigPlaneOptions extends HeldCredential {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly fetchJson: FetchJson;
-  readonly credential: SecretText;
   /** Replicas of the control plane; at least one. */
   readonly controls: readonly ControlAddress[];
   readonly proxyVersion: string;
@@ -82,6 +82,7 @@ export class ConfigPlane {
   readonly #subscriber: ConfigSubscriber;
   readonly #reporter: StatusReporter;
   readonly #disk: DiskSnapshot | undefined;
+  readonly #rotation: CredentialRotation;
   readonly #whenReady: (() => void)[] = [];
   #current: ControlClient | undefined;
   #tick: NodeJS.Timeout | undefined;
@@ -90,7 +91,7 @@ export class ConfigPlane {
   #isRevoked = false;
 
   constructor(options: ConfigPlaneOptions) {
-    const { clock, random, log, fetchJson, credential, controls, proxyVersion, dataDir, meter } = options;
+    const { clock, random, log, fetchJson, controls, proxyVersion, dataDir, meter } = options;
     this.#options = options;
     this.#jwksSources = new JwksSources({ fetchJson, clock, log });
     const currency = new Currency(clock);
@@ -105,8 +106,11 @@ export class ConfigPlane {
     this.config = this.#links;
     const receiver = new ConfigReceiver(this.#links, clock, currency);
     this.#receiver = receiver;
-    this.#clients = controls.map((control) => createControlClient(control, credential, clock));
-    this.#reporter = new StatusReporter(proxyVersion, { log, random }, () => ({
+    const reseal = async (credential: SecretText) => (await this.#disk?.reseal(credential)) ?? true;
+    this.#rotation = new CredentialRotation(options, { random, log, reseal });
+    this.#clients = controls.map((control) => createControlClient(control, () => this.#rotation.sent, clock));
+    const onRotationDue = (client: ControlClient) => void this.#rotation.rotate(client);
+    this.#reporter = new StatusReporter(proxyVersion, { log, random, onRotationDue }, () => ({
       // An acknowledgement says that nothing in it was rejected without a word.
       cursor: this.#links.isChecked ? receiver.cursor : undefined,
       rejected: this.#links.rejected(),
@@ -116,11 +120,11 @@ export class ConfigPlane {
       ...{ clients: this.#clients, receiver, proxyVersion, clock, random, log, meter },
       onApplied: (event) => this.#applied(event),
       onConnected: (client) => this.#connected(client),
-      onRefused: (reason) => this.#refused(reason),
+      onRefused: (reason, client) => this.#refused(reason, client),
     });
     if (dataDir === undefined) return;
     this.#disk = new DiskSnapshot({
-      ...{ dataDir, credential, random, clock, log },
+      ...{ dataDir, credential: options.credential, nextCredential: options.nextCredential, random, clock, log },
       current: () => this.#written(),
       onFailure: () => meter.diskFailed(),
     });
@@ -211,7 +215,9 @@ export class ConfigPlane {
     return this.#isRevoked ? Math.min(maxAgeMs, REVOKED_MAX_AGE_MS) : maxAgeMs;
   }
 
-  #refused(reason: string): void {
+  #refused(reason: string, client: ControlClient): void {
+    // The old credential counts no more when a rotation was cut short after the next was used.
+    if (reason === "CREDENTIAL_INVALID" && this.#rotation.isUnfinished) void this.#rotation.rotate(client);
     if (reason !== "PROXY_REVOKED") return;
     this.#isRevoked = true;
     const maxAgeSeconds = this.#maxAgeMs() / 1000;
@@ -223,6 +229,7 @@ export class ConfigPlane {
 
   #connected(client: ControlClient): void {
     this.#isRevoked = false;
+    if (this.#rotation.isUnfinished) void this.#rotation.rotate(client);
     this.#current = client;
     this.#reporter.reportTo(client);
   }
@@ -231,6 +238,9 @@ export class ConfigPlane {
     this.#jwksSources.retain(this.#links.issuerNames());
     this.#jwksSources.refreshDue();
     this.#reporter.keysMayHaveChanged();
+    const isConnected = this.#subscriber.status().isConnected;
+    if (isConnected && this.#current !== undefined && this.#rotation.isUnfinished)
+      void this.#rotation.rotate(this.#current);
     const provenTimeMs = this.#receiver.currency.provenTimeMs();
     if (provenTimeMs !== undefined) this.#disk?.proven(provenTimeMs);
     const seeds = this.#jwksSources.seedsMark();

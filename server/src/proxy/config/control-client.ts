@@ -45,7 +45,10 @@ export interface StreamListener {
 /** One control plane replica as its proxies see it. */
 export interface ControlClient {
   watch(request: MessageInitShape<typeof WatchConfigRequestSchema>, listener: StreamListener): ConfigStream;
-  reportStatus(request: MessageInitShape<typeof ReportConfigStatusRequestSchema>): Promise<void>;
+  /** Resolves with whether the credential should be replaced. */
+  reportStatus(request: MessageInitShape<typeof ReportConfigStatusRequestSchema>): Promise<boolean>;
+  /** @param credentialSha256 of the next credential */
+  rotateCredential(credentialSha256: Uint8Array): Promise<void>;
   reportUsage(request: MessageInitShape<typeof ReportUsageRequestSchema>): Promise<void>;
   /** Needs no credential but the join token. */
   joinProxy(joinToken: string): Promise<JoinProxyResponse>;
@@ -66,10 +69,10 @@ const CHANNEL_OPTIONS = {
   "grpc.max_reconnect_backoff_ms": 5_000,
 };
 
-/** @param credential the proxy's; undefined only to join */
+/** @param credential the proxy's at the moment of each call; undefined only to join */
 export function createControlClient(
   control: ControlAddress,
-  credential: SecretText | undefined,
+  credential: () => SecretText | undefined,
   clock: Clock,
 ): ControlClient {
   const { address, tls } = control;
@@ -78,8 +81,13 @@ export function createControlClient(
       ? credentials.createInsecure()
       : credentials.createSsl(tls.ca === undefined ? null : Buffer.from(tls.ca));
   const client = new Client(`${urlHost(address.host)}:${address.port}`, channel, CHANNEL_OPTIONS);
-  const metadata = new Metadata();
-  if (credential !== undefined) metadata.set("authorization", `Bearer ${credential.reveal()}`);
+
+  function metadata(): Metadata {
+    const headers = new Metadata();
+    const shown = credential();
+    if (shown !== undefined) headers.set("authorization", `Bearer ${shown.reveal()}`);
+    return headers;
+  }
 
   function unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethod & { input: I; output: O },
@@ -94,7 +102,7 @@ export function createControlClient(
         encoder(method.input),
         decoder(method.output),
         create(method.input, request),
-        metadata,
+        metadata(),
         deadline,
         done,
       );
@@ -113,7 +121,7 @@ export function createControlClient(
           return decoder(watchConfig.output)(bytes);
         },
         message,
-        metadata,
+        metadata(),
       );
       let isOver = false;
       const end = (cause: Error) => {
@@ -137,7 +145,10 @@ export function createControlClient(
       };
     },
     async reportStatus(request) {
-      await unary(ConfigService.method.reportConfigStatus, request);
+      return (await unary(ConfigService.method.reportConfigStatus, request)).rotateCredential;
+    },
+    async rotateCredential(credentialSha256) {
+      await unary(ConfigService.method.rotateCredential, { credentialSha256 });
     },
     async reportUsage(request) {
       await unary(ConfigService.method.reportUsage, request);

@@ -10,7 +10,7 @@ import type { SealingKey } from "../../sealing/sealing-key.ts";
 import { snapshotKey } from "../../sealing/snapshot-key.ts";
 import type { FleetFacts } from "./apply.ts";
 import { inSlices } from "./slices.ts";
-import { type FileEnd, PartWriter, readParts } from "./snapshot-file.ts";
+import { type FileEnd, keyIdOf, PartWriter, readParts } from "./snapshot-file.ts";
 import type { HeldState } from "./state.ts";
 import {
   baseEndPart,
@@ -48,6 +48,8 @@ export interface DiskSnapshotOptions {
   readonly dataDir: string;
   /** Opens the file: a stolen volume or backup without it does not. */
   readonly credential: SecretText;
+  /** Left by a rotation that was cut short: it may be the one that opens the file. */
+  readonly nextCredential?: SecretText | undefined;
   readonly random: Random;
   readonly clock: Clock;
   readonly log: Log;
@@ -64,7 +66,7 @@ export interface DiskSnapshotOptions {
 export class DiskSnapshot {
   readonly #options: DiskSnapshotOptions;
   readonly #path: string;
-  readonly #key: SealingKey;
+  #key: SealingKey;
   #writer: PartWriter | undefined;
   #pending: Uint8Array[] = [];
   #isWholeDue = false;
@@ -85,6 +87,9 @@ export class DiskSnapshot {
     const { clock, log, random } = this.#options;
     const file = await readFile(this.#path).catch(() => undefined);
     if (file === undefined) return undefined;
+    const { nextCredential } = this.#options;
+    const nextKey = nextCredential && snapshotKey(nextCredential);
+    if (nextKey !== undefined && nextKey.id === keyIdOf(file)) this.#key = nextKey;
     const parts = new EndedParts(readParts(file, this.#key));
     try {
       const stored = await inSlices(storedFrom(parts, empty), clock);
@@ -129,6 +134,15 @@ export class DiskSnapshot {
     this.#provenTimeMs = provenTimeMs;
     if (!this.#isWholeDue) this.#pending.push(proofPart(provenTimeMs));
     this.#schedule();
+  }
+
+  /** Writes everything anew under another credential; whether the disk took it. */
+  async reseal(credential: SecretText): Promise<boolean> {
+    this.#key = snapshotKey(credential);
+    if (this.#options.current() === undefined) return true;
+    this.wholeChanged();
+    await this.flush();
+    return !this.#isWholeDue;
   }
 
   /** Writes what has changed; resolves when the disk has it, or has refused. */

@@ -18,7 +18,7 @@ export async function joinFleet(
 ): Promise<SecretText> {
   let last: unknown;
   for (const control of controls) {
-    const client = createControlClient(control, undefined, clock);
+    const client = createControlClient(control, () => undefined, clock);
     try {
       const { credential } = await client.joinProxy(joinToken.reveal());
       return new SecretText(credential);

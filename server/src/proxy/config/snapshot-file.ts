@@ -1,6 +1,7 @@
 import { type FileHandle, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Random } from "../../random.ts";
+import { sealingKeyIdOf } from "../../sealing/envelope.ts";
 import type { SealingKey } from "../../sealing/sealing-key.ts";
 import { openSnapshot, sealSnapshot } from "../../sealing/snapshot-key.ts";
 
@@ -43,6 +44,15 @@ export function* readParts(file: Uint8Array, key: SealingKey): Generator<Uint8Ar
     at += LENGTH_BYTES + length;
   }
   return { id, parts, bytes: at };
+}
+
+/** Id of the key that a file's parts are sealed under; undefined when it holds none. */
+export function keyIdOf(file: Uint8Array): string | undefined {
+  try {
+    return sealingKeyIdOf(file.subarray(HEADER_BYTES + LENGTH_BYTES));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Writes parts at the end of a file. */

@@ -16,6 +16,8 @@ export interface ReportedState {
 }
 
 export interface ReporterEffects {
+  /** The control plane wants another credential of this proxy. */
+  readonly onRotationDue?: (client: ControlClient) => void;
   readonly log: Log;
   readonly random: Random;
 }
@@ -37,6 +39,7 @@ export class StatusReporter {
   readonly #proxyVersion: string;
   readonly #log: Log;
   readonly #random: Random;
+  readonly #onRotationDue: (client: ControlClient) => void;
   readonly #state: () => ReportedState;
   #client: ControlClient | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -46,10 +49,11 @@ export class StatusReporter {
   #rejectedBefore = "";
   #keysBefore = "";
 
-  constructor(proxyVersion: string, { log, random }: ReporterEffects, state: () => ReportedState) {
+  constructor(proxyVersion: string, { log, random, onRotationDue }: ReporterEffects, state: () => ReportedState) {
     this.#proxyVersion = proxyVersion;
     this.#log = log;
     this.#random = random;
+    this.#onRotationDue = onRotationDue ?? (() => undefined);
     this.#state = state;
   }
 
@@ -124,6 +128,9 @@ export class StatusReporter {
         issuerKeys: troubledFirst(issuerKeys)
           .slice(0, ISSUERS_MAX)
           .map((status) => ({ issuer: status.issuer, status: keyStatusToProto(status) })),
+      })
+      .then((isRotationDue) => {
+        if (isRotationDue) this.#onRotationDue(client);
       })
       .catch((err: unknown) => {
         this.#isDue = true;

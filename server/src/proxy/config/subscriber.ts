@@ -28,7 +28,7 @@ export interface SubscriberOptions {
   /** After the greeting of a new stream. */
   readonly onConnected: (client: ControlClient) => void;
   /** The control plane has refused us, with this `ErrorInfo.reason`; it is asked again all the same. */
-  readonly onRefused: (reason: string) => void;
+  readonly onRefused: (reason: string, client: ControlClient) => void;
 }
 
 /** State of the stream, for people. */
@@ -104,7 +104,11 @@ export class ConfigSubscriber {
     const stream = client.watch(request, {
       onEvent: (event) => this.#receive(event, client, stream),
       onBytes: (count) => meter.received(count),
-      onEnd: (cause) => this.#reconnect("the configuration stream ended", cause),
+      onEnd: (cause) => {
+        this.#reconnect("the configuration stream ended", cause);
+        const reason = refusalReasonOf(cause);
+        if (reason !== undefined) this.#options.onRefused(reason, client);
+      },
     });
     this.#stream = stream;
     this.#watch(GREETING_MAX_MS);
@@ -178,8 +182,6 @@ export class ConfigSubscriber {
     const pauseMs = backoffMs(this.#failures, this.#options.random);
     this.#options.log.warn({ err, pause_ms: pauseMs }, `${message}; serving goes on with what is known`);
     this.#timer = setTimeout(() => this.start(), pauseMs);
-    const reason = refusalReasonOf(err);
-    if (reason !== undefined) this.#options.onRefused(reason);
   }
 
   #close(): void {
