@@ -2,6 +2,7 @@
 // measured, SHORT or not; 1 when something could not be, explained on stderr; 2 for a wrong command line.
 import { parseArgs } from "node:util";
 import { canPin } from "./bench-process.ts";
+import { configSuite } from "./config-suite.ts";
 import { proxySuite } from "./proxy-suite.ts";
 import { type Figure, linesOf, summaryOf } from "./report.ts";
 import type { RoundOptions } from "./rounds.ts";
@@ -12,6 +13,7 @@ const SUITES: Readonly<Record<string, (options: RoundOptions) => Promise<Figure[
   proxy: async (options) => [...(await proxySuite(options)), ...(await verifySuite(options))],
   verify: verifySuite,
   tokens: tokensSuite,
+  config: configSuite,
 };
 const WARM_UP_MS = 2_000;
 
