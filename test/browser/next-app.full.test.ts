@@ -122,3 +122,21 @@ test("server-sent events arrive one by one through either router", async () => {
     expect(first).toEqual([200, expect.stringMatching(/^data:|^event:|^id:|^:/)]);
   }
 });
+
+test("a reload keeps the session, another user's path is refused by the proxy, and after the sign-out both routes answer 401", async () => {
+  const page = await (await browser.newContext()).newPage();
+  await signIn(page);
+  await page.reload();
+  const call = (path: string) =>
+    page.evaluate(async (it) => {
+      const response = await fetch(it);
+      return [response.status, (await response.json()).code ?? ""];
+    }, path);
+  for (const route of ["proxy", "pages-proxy"]) {
+    expect(await call(`/api/${route}/api/users/123/profile`)).toEqual([200, ""]);
+    expect(await call(`/api/${route}/api/users/456/profile`)).toEqual([403, "rule_denied"]);
+  }
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await expect.poll(() => call("/api/proxy/api/users/123/profile")).toEqual([401, ""]);
+  expect(await call("/api/pages-proxy/api/users/123/profile")).toEqual([401, ""]);
+});

@@ -1,4 +1,5 @@
 "use client";
+import { signOut } from "next-auth/react";
 import { useState } from "react";
 
 /** Calls the link by both routes and shows the answers. */
@@ -19,6 +20,9 @@ export default function Page() {
       </button>
       <button type="button" onClick={() => call("pages-proxy")}>
         Pages Router
+      </button>
+      <button type="button" onClick={() => signOut({ callbackUrl: "/" })}>
+        Sign out
       </button>
       <pre id="answer">{answer}</pre>
     </main>
