@@ -28,21 +28,35 @@ export async function revokeSubjectSessions(
     await requireProject(tx, project);
     const times = { now: new Date(nowMs), overBefore: new Date(nowMs - MINTED_LIFETIME_MS) };
     const ended = await endSessionsOf(tx, { project, subject, except }, reason, times);
-    // By session too: a refresh that is under way signs its token after this commit, and dates it so that "issued before"
-    // would not meet it.
-    const changes = await withdrawTokensOf(tx, deps.random, { project, ids: withTokens(ended, nowMs) }, reason, nowMs);
-    if (except !== undefined) return { result: ended.length, changes };
-    return {
-      result: ended.length,
-      changes: [...changes, await withdrawSubject(tx, deps, { project, subject, reason })],
-    };
+    const alive = ended.filter(isSince(nowMs - MINTED_LIFETIME_MS));
+    const isOneByOne = except !== undefined && alive.length <= ENTRIES_MAX;
+    const ids = (isOneByOne ? alive : underWay(alive, nowMs)).map(({ id }) => id);
+    const changes = await withdrawTokensOf(tx, deps.random, { project, ids }, reason, nowMs);
+    if (!isOneByOne) changes.push(await withdrawSubject(tx, deps, { project, subject, reason }));
+    return { result: ended.length, changes };
   });
   return { revokedSessions: result, configSequence: sequence };
 }
 
-/** Ids of those that may have an access token which is still valid. */
-const withTokens = (ended: readonly EndedSession[], nowMs: number): string[] =>
-  ended.filter(({ lastIssueTime }) => lastIssueTime.getTime() > nowMs - MINTED_LIFETIME_MS).map(({ id }) => id);
+/** Of one transaction: it holds a lock for each. Beyond it the session that goes on loses its access token with the others. */
+const ENTRIES_MAX = 1_000;
+/** A call takes 60 s at most; the rest is for clocks of other replicas. */
+const UNDER_WAY_MS = 120_000;
+
+/**
+ * Those that may be refreshed just now. They are withdrawn by their ids too: the refresh signs its access token after this
+ * commit, and dates it so that "issued before" would not meet it.
+ */
+const underWay = (alive: readonly EndedSession[], nowMs: number): readonly EndedSession[] =>
+  alive
+    .filter(isSince(nowMs - UNDER_WAY_MS))
+    .sort((a, b) => b.lastIssueTime.getTime() - a.lastIssueTime.getTime())
+    .slice(0, ENTRIES_MAX);
+
+const isSince =
+  (ms: number) =>
+  ({ lastIssueTime }: EndedSession): boolean =>
+    lastIssueTime.getTime() > ms;
 
 /** Id of the session that goes on. Throws `field_invalid` for another project's: the caller was let in for `parent` only. */
 function exceptOf(parent: string, name: string): string | undefined {
@@ -54,7 +68,7 @@ function exceptOf(parent: string, name: string): string | undefined {
   return id;
 }
 
-/** One entry for all that was issued until now: tokens that belong to no session, and those of sessions forgotten since. */
+/** One entry for all that was issued until now, also for tokens that belong to no session. */
 async function withdrawSubject(
   tx: Tx,
   { random, clock }: Deps,
