@@ -209,9 +209,18 @@ describe("the project's settings", () => {
     expect(project?.sessionCookies).toMatchObject({ sameSite: SameSite.LAX, origins: [PAGE] });
   });
 
+  it("may be used by pages of this machine and by app shells", async () => {
+    const origins = ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:80", "capacitor://localhost"];
+    expect((await failureOf(set({ origins }))).fields).toEqual(["project.session_cookies.origins[2]"]);
+    origins[2] = "http://[::1]:8080";
+    expect((await set({ origins })).project?.sessionCookies?.origins).toEqual(origins);
+  });
+
   it.each<[Partial<SessionCookies>, string]>([
     [{ origins: [PAGE, "https://app.example/"] }, "origins[1]"],
     [{ origins: ["*"] }, "origins[0]"],
+    [{ origins: [PAGE, "http://localhost:3000", "http://app.control.example"] }, "origins[2]"],
+    [{ origins: ["https://*.control.example"] }, "origins[0]"],
     [{ domain: "example" }, "domain"],
     [{ domain: "other.example" }, "domain"],
     [{ domain: "rol.example" }, "domain"],

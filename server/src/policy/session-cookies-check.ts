@@ -1,3 +1,4 @@
+import { isLoopbackHost } from "../model/address.ts";
 import type { FieldViolation } from "../model/errors.ts";
 import type { SessionCookies } from "../model/project.ts";
 import { originProblem } from "./url-check.ts";
@@ -10,12 +11,18 @@ const HOST = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/;
  */
 export function checkSessionCookies({ origins, domain }: SessionCookies, issuer: string): readonly FieldViolation[] {
   const problems = [
-    ...origins.map((origin, at) => [`origins[${at}]`, originProblem(origin)] as const),
+    ...origins.map((origin, at) => [`origins[${at}]`, originProblem(origin) ?? plainHttpProblem(origin)] as const),
     ["domain", domain === "" ? undefined : domainProblem(domain, new URL(issuer).hostname)] as const,
   ];
   return problems.flatMap(([field, description]) =>
     description === undefined ? [] : [{ field: `project.session_cookies.${field}`, description }],
   );
+}
+
+/** Whoever is on the way puts a script into a page that comes by plain http, and uses its session. */
+function plainHttpProblem(origin: string): string | undefined {
+  const isPlain = origin.startsWith("http:") && !isLoopbackHost(new URL(origin).hostname);
+  return isPlain ? "must be https; plain http is only for loopback hosts" : undefined;
 }
 
 /** RFC 6265 5.3: of other domains browsers take no cookie, without a word. */

@@ -34,6 +34,8 @@ const OTHER_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(?::[1-9]\d{0,4})?$/;
 /** What is wrong with an origin: it must be written as browsers send it (RFC 6454 6.1), or it would match nothing. */
 export function originProblem(text: string): string | undefined {
   if (text === "*") return "must be an origin; leave the list empty for any";
+  // A host that no page has, so it would match nothing, without a word.
+  if (text.includes("*")) return "must be one origin: placeholders match nothing, list each";
   // Any sandboxed page and local file has this origin.
   if (text === "null") return "must not be null: any page can have that origin";
   const isWeb = /^https?:/i.test(text);
