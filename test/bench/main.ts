@@ -6,6 +6,7 @@ import { configSuite } from "./config-suite.ts";
 import { proxySuite } from "./proxy-suite.ts";
 import { type Figure, linesOf, summaryOf } from "./report.ts";
 import type { RoundOptions } from "./rounds.ts";
+import { sdkSuite } from "./sdk-suite.ts";
 import { tokensSuite } from "./tokens-suite.ts";
 import { verifySuite } from "./verify-suite.ts";
 
@@ -13,6 +14,7 @@ const SUITES: Readonly<Record<string, (options: RoundOptions) => Promise<Figure[
   proxy: async (options) => [...(await proxySuite(options)), ...(await verifySuite(options))],
   verify: verifySuite,
   tokens: tokensSuite,
+  sdk: sdkSuite,
   config: configSuite,
 };
 const WARM_UP_MS = 2_000;

@@ -92,6 +92,15 @@ export interface LookupAnswer {
   readonly matchMicros: number;
 }
 
+/** Asked of the SDK's calls: measure one batch. */
+export type CallsOrder = "calls";
+
+/** CPU of one call, by `fetch` alone and through the SDK. */
+export interface CallsAnswer {
+  readonly plainMicros: number;
+  readonly conduitMicros: number;
+}
+
 /** In a child: tells the parent that it is ready and answers its questions for CPU time. */
 export function serveParent(port: number): void {
   process.on("message", (message) => {

@@ -21,12 +21,16 @@ const config :Workerd.Config = (
 );
 `;
 
-/** Starts the worker in `script`, an ES module. */
-export async function startWorkerd(program: string, script: string): Promise<Workerd> {
+/** Starts the worker in `script`, an ES module; what it logs goes to `stderr`. */
+export async function startWorkerd(
+  program: string,
+  script: string,
+  stderr: "inherit" | "ignore" = "inherit",
+): Promise<Workerd> {
   const port = await findFreePort();
-  const config = join(dirname(script), "worker.capnp");
+  const config = join(dirname(script), `worker-${port}.capnp`);
   await writeFile(config, configOf(basename(script), port));
-  const child = spawn(program, ["serve", config], { stdio: ["ignore", "inherit", "inherit"] });
+  const child = spawn(program, ["serve", config], { stdio: ["ignore", "ignore", stderr] });
   const ended = new Promise((resolve) => child.on("close", resolve));
   const url = `http://127.0.0.1:${port}`;
   const stop = async () => {

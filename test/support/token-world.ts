@@ -102,7 +102,9 @@ export async function startTokenWorld(
     if (area === "settings") return applySettings(room, JSON.parse(String(request.body)) as RoomSettings);
     if (area === ".well-known") return slowly(room, () => ({ body: { keys: [] } }));
     if (area === "link") return answerCall(exchange, `/${rest.join("/")}`, `${stranger.url}/${name}`);
-    return answerOauth(exchange, area === "token" ? "token" : (rest[0] ?? ""), area === "token");
+    // A back end's own endpoint says 401; with a query it is Supabase's.
+    const isOwn = area === "token" && !request.target.includes("?");
+    return answerOauth(exchange, area === "token" ? "token" : (rest[0] ?? ""), isOwn);
   });
   return {
     url: world.url,
@@ -242,8 +244,22 @@ async function answerCall({ request, response, room }: Exchange, path: string, e
     return { status: 307, headers: { location: request.target.split("?")[0]?.replace(/inside$/, "landed") ?? "" } };
   if (path === "/limited" && room.limited++ === 0)
     return { status: 429, headers: { "Retry-After": "1" }, body: "later" };
+  if (seen.contentType.startsWith("application/connect+json")) return answerStream(response);
   if (path === "/events") return streamUntilExpiry(room, response, header("last-event-id"));
   return { body: `${method} ${path} ${body}` };
+}
+
+/** A server stream of one message, in the Connect protocol's JSON. https://connectrpc.com/docs/protocol */
+function answerStream(response: ServerResponse) {
+  const frame = (flags: number, text: string) => {
+    const head = Buffer.alloc(5);
+    head.writeUInt8(flags);
+    head.writeUInt32BE(Buffer.byteLength(text), 1);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+  response.writeHead(200, { "content-type": "application/connect+json" });
+  response.end(Buffer.concat([frame(0, '{"status":"SERVING"}'), frame(2, "{}")]));
+  return undefined;
 }
 
 /** One event per connection; the first connection lasts until its token expires, and after two there is no more. */
