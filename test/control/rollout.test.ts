@@ -5,6 +5,7 @@ import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { getConfigHead } from "../../server/src/store/config-head.ts";
+import { createDatabase } from "../support/postgres.ts";
 import { type ControlPlane, failureOf, makeLink, startControlPlane, type TestProject } from "./control-plane.ts";
 import { methods } from "./methods.ts";
 
@@ -191,5 +192,29 @@ describe("every call that changes something", () => {
     const waiting = service().waitForRollout({ sequence: configSequence });
     await proxy.applies(configSequence);
     expect((await waiting).rollout).toMatchObject({ sequence: configSequence, complete: true });
+  });
+});
+
+describe("with two replicas on PostgreSQL", () => {
+  it("what one of them is told is known to who waits at the other within seconds", async () => {
+    const installation = { url: await createDatabase(), masterKey: Buffer.alloc(32, "shared").toString("base64") };
+    await using here = await startControlPlane(installation);
+    await using there = await startControlPlane(installation);
+    const { joinToken } = await here.client(ProxyService).createJoinToken({});
+    const { credential } = await here.client(ProxyService, null).joinProxy({ joinToken });
+    const report = async (sequence: bigint) => {
+      const { epoch } = (await there.store.read(getConfigHead))!;
+      await there.client(ConfigService, credential).reportConfigStatus({ applied: { epoch, sequence } });
+    };
+    await there.makeProject("demo");
+    await report((await there.store.read(getConfigHead))!.sequence);
+    await there.control.flush();
+    const name = await makeLink(here, "projects/demo");
+    const { configSequence } = await here.client(LinkService).disableLink({ name });
+    const waiting = here.client(ProxyService).waitForRollout({ sequence: configSequence });
+    const { rollout } = await here.client(ProxyService).getRollout({ sequence: configSequence });
+    expect(rollout).toMatchObject({ live: 1, applied: 0, missing: 1 });
+    await report(configSequence);
+    expect((await waiting).rollout).toMatchObject({ complete: true, live: 1, applied: 1 });
   });
 });

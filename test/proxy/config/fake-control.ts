@@ -132,10 +132,10 @@ export class FakeLog {
     this.sequence += count;
   }
 
-  hello(snapshot: boolean, heartbeatIntervalMs = 10_000): Uint8Array {
+  hello(snapshot: boolean, heartbeatIntervalMs = 10_000, key = FLEET_KEY): Uint8Array {
     return encodeHello({
       ...{ epoch: this.epoch, headSequence: this.sequence, heartbeatIntervalMs, nowMs: 0 },
-      ...{ fleetKey: keyBytes(FLEET_KEY), installationId: INSTALLATION_ID, proxy: "proxies/p1" },
+      ...{ fleetKey: keyBytes(key), installationId: INSTALLATION_ID, proxy: "proxies/p1" },
       snapshotReason: snapshot ? "cold_start" : undefined,
     });
   }
