@@ -43,7 +43,7 @@ const STEPS = [
   tests("e2e on PostgreSQL", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_DEV),
   tests("sdk on its runtimes", options.full ? 240 : 60, ["runtimes"], "test/runtimes/**/*.test.ts"),
   tests("other clients", options.full ? 240 : 60, ["interop"], "test/interop/**/*.test.ts"),
-  tests("Chromium", 60, ["browser"], "test/browser/**/*.test.{ts,tsx}"),
+  tests("Chromium", options.full ? 300 : 60, ["browser"], "test/browser/**/*.test.{ts,tsx}"),
 ];
 const FULL_STEPS = [tests("faults", 1200, ["faults"], "test/faults/**/*.test.ts")];
 

@@ -47,7 +47,7 @@ describe("words", () => {
 
   test("no default exports", () => {
     // Next.js finds pages and routes by their default exports.
-    const files = allFiles.filter((file) => !/\.config\.(ts|mjs)$|^sdk\/examples\/next-app\//.test(file.path));
+    const files = allFiles.filter((file) => !/\.config\.(ts|mjs)$|^sdk\/examples\/(next|authjs)-app\//.test(file.path));
     expect(matching(files, (file) => /^export default\b/m.test(file.bareCode))).toEqual([]);
   });
 

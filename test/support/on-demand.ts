@@ -12,7 +12,7 @@ const CACHE = join(ROOT, "node_modules/.cache/on-demand");
  * The `node_modules` of the packages of `test/programs/<name>/package.json`, installed at the first call (runtimes: 10 s). No install script runs.
  * @throws Error when npm fails, which never means that a test may be left out
  */
-export function installOnDemand(name: "runtimes" | "peers"): string {
+export function installOnDemand(name: "authjs" | "runtimes" | "peers"): string {
   const manifest = join(ROOT, "test/programs", name, "package.json");
   const hash = createHash("sha256").update(readFileSync(manifest)).digest("hex").slice(0, 12);
   const folder = join(CACHE, `${name}-${hash}`);
