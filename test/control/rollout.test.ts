@@ -120,6 +120,16 @@ describe("WaitForRollout", () => {
     expect((await failureOf(tooLong)).fields).toEqual(["timeout"]);
   });
 
+  it("answers when the process stops, so that the stop does not wait for it", async () => {
+    await using stopping = await startControlPlane();
+    const waiting = stopping.client(ProxyService).waitForRollout({ sequence: 1_000_000n });
+    await stopping.client(ProxyService).getRollout({});
+    stopping.control.stop();
+    expect((await waiting).rollout).toMatchObject({ complete: false });
+    const late = await stopping.client(ProxyService).waitForRollout({ sequence: 1_000_000n });
+    expect(late.rollout).toMatchObject({ complete: false });
+  });
+
   it("counts one that rejects as having applied it, and says so", async () => {
     const proxy = await join();
     const sequence = await change();

@@ -58,7 +58,7 @@ export async function rolloutWait(
     const { rollout } = await answer;
     // The newest when the wait began, also for the calls after the first.
     sequence = rollout.sequence ?? sequence;
-    if (rollout.complete !== true && leftS > CALL_MAX_S) continue;
+    if (rollout.complete !== true && clock.monotonic() < endMs) continue;
     printRollout(rollout, options, output);
     return judge(rollout, output);
   }

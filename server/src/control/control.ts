@@ -60,8 +60,9 @@ import { linkService } from "./links/service.ts";
 import { createOAuthRoutes } from "./oauth/routes.ts";
 import { createPageTokens } from "./page-token.ts";
 import { projectService } from "./projects/service.ts";
+import type { Presence } from "./proxies/convert.ts";
 import { proxyService } from "./proxies/service.ts";
-import { createProxyStatuses, type ProxyStatuses } from "./proxy-status.ts";
+import { createProxyStatuses } from "./proxy-status.ts";
 import { createRevocationLedger } from "./revocation-ledger.ts";
 import { revocationService } from "./revocations/service.ts";
 import { sweepRevocations } from "./revocations/sweep.ts";
@@ -114,6 +115,8 @@ export interface Control {
   transportAs(principal: Principal): Transport;
   /** Writes what is still in memory (the proxies' status, when keys were used); it does so by itself every few seconds. */
   flush(): Promise<void>;
+  /** When the process begins to stop: calls that wait for something answer now, so that nobody waits for them. */
+  stop(): void;
   /**
    * Takes away what has expired, forgets the keys of issuers that are gone and rotates signing keys that are due; to be
    * called about once a minute. Rejects when the database cannot be reached.
@@ -128,7 +131,12 @@ export function createControl(options: ControlOptions): Control {
   const { store, hub, clock, random, log } = options;
   const deps = depsOf(options);
   const statuses = createProxyStatuses(store, log);
-  const services = servicesOf(deps, hub, statuses);
+  const stopping = new AbortController();
+  const services = servicesOf(deps, hub, {
+    statuses,
+    isConnected: (proxy) => hub.isConnected(proxy),
+    stopping: stopping.signal,
+  });
   const keyUse = createKeyUse(store, clock, log);
   const { proxyCredentialMaxAgeMs = PROXY_CREDENTIAL_MAX_AGE_MS } = options;
   const watch = { guard: createKeyGuard(clock), use: keyUse };
@@ -148,6 +156,7 @@ export function createControl(options: ControlOptions): Control {
       await statuses.flush();
       await keyUse.flush();
     },
+    stop: () => stopping.abort(),
     async sweep() {
       await sweepRevocations(deps);
       await sweepLinkTokens(deps);
@@ -192,8 +201,8 @@ function depsOf({ store, keyring, fleet, jwksSources, clock, random, log, public
 const derivedKey = ({ key }: SealingKey, purpose: string): Uint8Array =>
   new Uint8Array(hkdfSync("sha256", key, "", `conduit/v1/${purpose}`, 32));
 
-function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): ControlService[] {
-  const isConnected = (proxy: string): boolean => hub.isConnected(proxy);
+function servicesOf(deps: Deps, hub: ConfigHub, presence: Presence): ControlService[] {
+  const { statuses } = presence;
   return [
     mount(ProjectService, projectService(deps)),
     mount(LinkService, linkService(deps)),
@@ -205,7 +214,7 @@ function servicesOf(deps: Deps, hub: ConfigHub, statuses: ProxyStatuses): Contro
     mount(TokenService, tokenService(deps, createSigners(deps))),
     mount(SessionService, sessionService(deps)),
     mount(RevocationService, revocationService(deps)),
-    mount(ProxyService, proxyService(deps, { statuses, isConnected })),
+    mount(ProxyService, proxyService(deps, presence)),
     mount(ConfigService, configService(deps, hub, statuses)),
     mount(AuditService, auditService(deps)),
     mount(UsageService, usageService(deps)),

@@ -126,6 +126,7 @@ async function serveApi(options: Serving, store: Store, endings: Array<() => Pro
   publicUrl ||= httpUrl;
   health.setServing(true);
   endings.push(async () => health.setServing(false));
+  endings.push(async () => control.stop());
   return { control, hub, httpUrl, publicUrl, grpcPort: grpc.address.port };
 }
 

@@ -9,7 +9,6 @@ import { JwksSources } from "../../../server/src/jwt/jwks.ts";
 import type { ConfigResource } from "../../../server/src/model/config-resource.ts";
 import { type Applied, ConfigReceiver } from "../../../server/src/proxy/config/apply.ts";
 import { CompiledLinks } from "../../../server/src/proxy/config/compiled-links.ts";
-import { sealingKey } from "../../../server/src/sealing/sealing-key.ts";
 import { ISSUER, LINK_ID, LINK_NAME, LINK_TOKEN, linkOf, linkTokenOf } from "../harness.ts";
 import { demoResources, FakeLog, sealedSecret } from "./fake-control.ts";
 
@@ -313,43 +312,4 @@ test("a change of very many links is prepared aside: until it is whole, every li
   expect(new Set(during.flat()).size).toBeLessThanOrEqual(2);
   expect(during.every((seen) => seen.length === 1)).toBe(true);
   expect(values()).toEqual(["the-new-key"]);
-});
-
-describe("another fleet key", () => {
-  const other = sealingKey(Buffer.alloc(32, 9));
-  /** What a control plane has after a proxy was revoked: the same log in a new epoch, its secrets under another key. */
-  function rotated(log: FakeLog): FakeLog {
-    const next = new FakeLog("epoch-2");
-    next.skip(log.sequence);
-    next.commit(...demoResources(BASE, {}, other));
-    return next;
-  }
-
-  test("counts from the snapshot on that it came with, and until then the old one belongs to what is held", () => {
-    const log = new FakeLog();
-    log.commit(...demoResources(BASE));
-    const { links, receiver: it, receive, greet } = receiver();
-    greet(log);
-    const before = it.fleet;
-    const next = rotated(log);
-    receive(next.hello(true, 10_000, other));
-    const chunks = next.snapshot();
-    for (const chunk of chunks.slice(0, -1)) receive(chunk);
-    expect(it.fleet).toBe(before);
-    expect(links.link(LINK_ID)).toBeDefined();
-    expect(receive(chunks.at(-1)!)).toEqual({ result: "applied", whole: true });
-    expect(it.fleet?.fleetKey.id).toBe(other.id);
-    expect([links.link(LINK_ID) !== undefined, links.rejected()]).toEqual([true, []]);
-    expect(receive(next.commit(sealedSecret("key", "a new one", other)))).toEqual({ result: "applied", whole: false });
-    expect(links.rejected()).toEqual([]);
-  });
-
-  test("does not go with a state that is resumed: it is asked for anew", () => {
-    const log = new FakeLog();
-    log.commit(...demoResources(BASE));
-    const { receive, greet } = receiver();
-    greet(log);
-    expect(receive(log.hello(false, 10_000, other))).toMatchObject({ result: "resync", kind: "sequence" });
-    expect(receive(log.hello(false))).toEqual({ result: "nothing" });
-  });
 });

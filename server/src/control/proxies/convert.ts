@@ -17,6 +17,8 @@ export interface Presence {
   readonly statuses: ProxyStatuses;
   /** Whether a proxy (resource name) has its stream here. */
   isConnected(proxy: string): boolean;
+  /** Aborted when the process stops: calls that wait answer with what is known then. */
+  readonly stopping: AbortSignal;
 }
 
 /** What the rows hold, as a noun. */

@@ -48,7 +48,8 @@ export function proxyService(deps: Deps, presence: Presence): ServiceImpl<typeof
     getRollout: async ({ sequence }) => ({ rollout: rolloutToProto(await rollouts.read(sequence)) }),
 
     async waitForRollout(request, context) {
-      const state = await rollouts.wait(request.sequence, waitMsOf(request, context), context.signal);
+      const end = AbortSignal.any([context.signal, presence.stopping]);
+      const state = await rollouts.wait(request.sequence, waitMsOf(request, context), end);
       return { rollout: rolloutToProto(state) };
     },
   };
