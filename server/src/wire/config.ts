@@ -29,11 +29,14 @@ const KINDS: Readonly<Record<ConfigResourceKind, ResourceKind>> = {
   assertion_key: ResourceKind.ASSERTION_KEY,
 };
 
+const KINDS_FROM_PROTO: ReadonlyMap<ResourceKind, ConfigResourceKind> = new Map(
+  (Object.keys(KINDS) as ConfigResourceKind[]).map((kind) => [KINDS[kind], kind]),
+);
+
 export const kindToProto = (kind: ConfigResourceKind): ResourceKind => KINDS[kind];
 
 /** Undefined for a kind of a newer version: keep its bytes, report it, apply the rest. */
-export const kindFromProto = (value: ResourceKind): ConfigResourceKind | undefined =>
-  (Object.keys(KINDS) as ConfigResourceKind[]).find((kind) => KINDS[kind] === value);
+export const kindFromProto = (value: ResourceKind): ConfigResourceKind | undefined => KINDS_FROM_PROTO.get(value);
 
 /** Payload of `ResourceChange.upsert`. Equal resources give equal bytes: the digest of the state rests on that. */
 export function encodeConfigResource(resource: ConfigResource): Uint8Array {

@@ -14,7 +14,7 @@ import type { CompiledLinks, Unreadable } from "./compiled-links.ts";
 import { Currency } from "./currency.ts";
 import { encodedOf } from "./kept-resource.ts";
 import { problemOf, type ResourceVersion, type StoredChange } from "./link-table.ts";
-import { openResource } from "./opener.ts";
+import { openNewLink, openResource } from "./opener.ts";
 import { heldRevocationOf } from "./revocation-bytes.ts";
 import { inSlices, type Steps } from "./slices.ts";
 import { heldChangeOf, SnapshotIntake, type WholeState } from "./snapshot-intake.ts";
@@ -155,7 +155,8 @@ export class ConfigReceiver {
   *#differenceTo(state: HeldState, fleet: FleetFacts): Steps<Opened> {
     const opened = nothingOpened();
     for (const kept of state.kept()) {
-      if (this.#held.keptAt(kept) !== kept) open({ op: "upsert", resource: encodedOf(kept) }, fleet, opened);
+      const held = this.#held.keptAt(kept);
+      if (held !== kept) open({ op: "upsert", resource: encodedOf(kept) }, fleet, opened, held === undefined);
       yield;
     }
     for (const { kind, name, version } of this.#held.kept()) {
@@ -219,8 +220,8 @@ interface Opened {
 
 const nothingOpened = (): Opened => ({ stored: [], gone: [], unreadable: [] });
 
-/** Revocations that the index holds are none of these. */
-function open(change: HeldChange, fleet: FleetFacts, into: Opened): void {
+/** Revocations that the index holds are none of these. @param isNew of a whole state, and no version of it is held */
+function open(change: HeldChange, fleet: FleetFacts, into: Opened, isNew = false): void {
   if (change.op === "delete") {
     const { kind, name, version } = change;
     if (kind === "revocation") into.gone.push({ kind, name, version });
@@ -231,7 +232,7 @@ function open(change: HeldChange, fleet: FleetFacts, into: Opened): void {
   const { kind, name, version } = resource;
   if (heldRevocationOf(resource) !== undefined) return;
   try {
-    const stored = openResource(resource, fleet.fleetKey);
+    const stored = isNew && kind === "link" ? openNewLink(resource) : openResource(resource, fleet.fleetKey);
     into.stored.push({ kind: stored.kind, name, version, resource: stored });
   } catch (cause) {
     into.unreadable.push({ change: { kind, name, version }, message: problemOf(cause) });

@@ -6,6 +6,7 @@ import { projectOf, signingKeyName } from "../../model/resource-name.ts";
 import { openForProxy } from "../../sealing/fleet-key.ts";
 import type { SealingKey } from "../../sealing/sealing-key.ts";
 import { decodeConfigResource, encodeConfigResource } from "../../wire/config.ts";
+import { readLinkOutline } from "../../wire/link-outline.ts";
 import { payloadText } from "./kept-resource.ts";
 import { type OpenedResource, type StoredResource, usedBy } from "./resource-set.ts";
 
@@ -26,7 +27,7 @@ export function openResource({ kind, name, payload }: EncodedResource, fleetKey:
     case "assertion_key":
       return { kind: "assertion_key", name, key: openKey(resource, fleetKey) };
     case "link":
-      return { kind: "link", name, payload: payloadText(payload), uses: usedBy(resource.link) };
+      return openNewLink({ name, payload });
     case "link_token":
       return { kind: "link_token", name, payload: payloadText(payload) };
     case "issuer":
@@ -38,8 +39,20 @@ export function openResource({ kind, name, payload }: EncodedResource, fleetKey:
 export function storedOf(resource: OpenedResource): StoredResource {
   const { kind, name } = resource;
   if (kind === "issuer" || kind === "secret" || kind === "assertion_key") return resource;
-  const payload = payloadText(encodeConfigResource(resource));
-  return kind === "link" ? { kind, name, payload, uses: usedBy(resource.link) } : { kind, name, payload };
+  const bytes = encodeConfigResource(resource);
+  const payload = payloadText(bytes);
+  return kind === "link" ? openNewLink({ name, payload: bytes }) : { kind, name, payload };
+}
+
+/**
+ * A link of which no version is served, without reading all of it: that is done when it is compiled, and one that cannot be
+ * read is rejected then, as one that cannot be compiled is.
+ * @throws ConduitError `field_invalid`, TypeError when it is another's payload
+ */
+export function openNewLink({ name, payload }: Pick<EncodedResource, "name" | "payload">): StoredResource {
+  const outline = readLinkOutline(payload);
+  if (outline.name !== name) throw new TypeError("the payload is another resource's");
+  return { kind: "link", name, payload: payloadText(payload), uses: usedBy(outline) };
 }
 
 function openSecret(secret: ConfigResource & { kind: "secret" }, fleetKey: SealingKey): SecretVersions {

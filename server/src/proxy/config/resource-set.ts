@@ -7,6 +7,7 @@ import type { Link } from "../../model/link.ts";
 import type { LinkToken } from "../../model/link-token.ts";
 import { assertionKeyName, idOf, projectOf } from "../../model/resource-name.ts";
 import { decodeConfigResource } from "../../wire/config.ts";
+import { type LinkOutline, readLinkOutline } from "../../wire/link-outline.ts";
 import { type PayloadText, payloadBytes } from "./kept-resource.ts";
 import type { Steps } from "./slices.ts";
 
@@ -64,6 +65,7 @@ export class ResourceSet {
     return this.#linkNames.get(id);
   }
 
+  /** @throws ConduitError `field_invalid` as `openNewLink` says */
   link(name: string): LinkResource | undefined {
     const payload = this.#links.get(name);
     return payload === undefined ? undefined : decodedLink(payload);
@@ -73,7 +75,7 @@ export class ResourceSet {
     switch (kind) {
       case "link": {
         const payload = this.#links.get(name);
-        return payload && { kind, name, payload, uses: usedBy(decodedLink(payload).link) };
+        return payload && { kind, name, payload, uses: usedBy(readLinkOutline(payloadBytes(payload))) };
       }
       case "issuer":
         return this.issuers.has(name) ? { kind, name, ...(this.issuers.get(name) as IssuerEntry) } : undefined;
@@ -184,8 +186,8 @@ export class ResourceSet {
   }
 
   #forgetUses(linkName: string): void {
-    const before = this.link(linkName);
-    for (const name of before === undefined ? [] : usedBy(before.link)) {
+    const before = this.#links.get(linkName);
+    for (const name of before === undefined ? [] : usedBy(readLinkOutline(payloadBytes(before)))) {
       const users = this.#users.get(name);
       users?.delete(linkName);
       if (users?.size === 0) this.#users.delete(name);
@@ -200,7 +202,7 @@ function* copyInto<V>(to: Map<string, V>, from: ReadonlyMap<string, V>): Steps<v
   }
 }
 
-/** @throws ConduitError `field_invalid`: never for what `openResource` has let through */
+/** @throws ConduitError `field_invalid`: never for what `openResource` has let through, but perhaps of `openNewLink` */
 function decodedLink(payload: PayloadText): LinkResource {
   const resource = decodeConfigResource("link", payloadBytes(payload));
   if (resource.kind !== "link") throw new TypeError("the payload is not a link's");
@@ -208,10 +210,10 @@ function decodedLink(payload: PayloadText): LinkResource {
 }
 
 /** Issuers, secrets and the key of assertions that a link works with. */
-export const usedBy = (link: Link): readonly string[] => [
-  ...link.issuers,
-  ...link.injections.map(({ secret }) => secret),
-  ...(link.identityAssertion === true ? [assertionKeyName(projectOf(link.name))] : []),
+export const usedBy = ({ name, issuers, secrets, identityAssertion }: LinkOutline): readonly string[] => [
+  ...issuers,
+  ...secrets,
+  ...(identityAssertion ? [assertionKeyName(projectOf(name))] : []),
 ];
 
 /** Name of the secret an issuer verifies with; undefined = none. */
