@@ -39,6 +39,8 @@ async function bundle(): Promise<string> {
     target: "es2022",
     write: false,
     jsx: "automatic",
+    // Also silences that the built package, here no part of node_modules, imports chunks for their order only.
+    logLevel: "error",
     define: { "process.env.NODE_ENV": '"production"' },
   });
   return outputFiles[0]?.text ?? "";
