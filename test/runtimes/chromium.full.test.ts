@@ -1,12 +1,16 @@
 // Two tabs of one session in a real browser, against a server that ends it at the first repeated refresh token: a tab that is closed, frozen or offline
 // in the middle of a refresh, with the lock in its hand. Web Locks, BroadcastChannel and localStorage are Chromium's own.
+import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { launchBrowser } from "../support/chromium.ts";
+import { installOnDemand } from "../support/on-demand.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 import type { TokenWorld } from "../support/token-world.ts";
 import { until } from "../support/until.ts";
+import { CASES, DONE } from "./counts.ts";
 import { openTab, startPageWorld } from "./page-world.ts";
+import { outcomeOf } from "./program.ts";
 
 const dir = makeTmpDir();
 let world: TokenWorld;
@@ -94,4 +98,21 @@ test("a sign-out in one tab is one in the other", async () => {
   await first?.evaluate("window.tab.conduit.signOut()");
   await until("signed out", async () => ((await call(second)) === "session_lost" ? true : undefined));
   expect(world.log(room).revocations).toBe(1);
+});
+
+test("over React Native's fetch, which is made of XMLHttpRequest, all holds but what that cannot do", async () => {
+  const page = await context.newPage();
+  // Put in the place of the page's own before any script runs.
+  const polyfill = join(installOnDemand("runtimes"), "whatwg-fetch/dist/fetch.umd.js");
+  await page.addInitScript(
+    "delete window.fetch; delete window.Response; delete window.Request; delete window.Headers;",
+  );
+  await page.addInitScript({ path: polyfill });
+  await page.goto(`${world.url}/page`);
+  await page.waitForFunction(`"runSuite" in window`);
+  expect(await page.evaluate("fetch.polyfill")).toBe(true);
+  const { rest, passed } = outcomeOf((await page.evaluate("window.runSuite(true)")) as string[]);
+  const skipped = rest.filter((line) => line.startsWith("skip "));
+  expect(rest.filter((line) => !skipped.includes(line))).toEqual(DONE);
+  expect([skipped.length, passed]).toEqual([4, CASES - 4]);
 });

@@ -28,7 +28,6 @@ function openOurs(room: string): () => Promise<string> {
     url: `${room}/link`,
     getToken,
     refreshTimeoutMs: 1_000,
-    autoRefresh: false,
   });
   return async () => (await fetchWithAuth("/x")).text();
 }

@@ -11,6 +11,8 @@ export interface Runtime {
   readonly world: string;
   /** Pages are not told where a redirect leads. */
   readonly isDocument?: boolean;
+  /** `fetch` is made of XMLHttpRequest, as React Native's: redirects are followed unseen, and no answer is a stream. */
+  readonly isXhr?: boolean;
   /** Whether requests can have streams as bodies: Chromium wants HTTP/2 for that. */
   readonly hasRequestStreams?: boolean;
 }

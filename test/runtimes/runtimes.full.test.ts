@@ -79,7 +79,11 @@ describe("workerd", () => {
     const call = await abandon("client");
     expect(["resolved", "refresh_timeout"]).toContain(await call(3_000));
     expect(await call(3_000)).toBe("resolved");
-    expect(world.log("client").reuses).toBe(0);
+    // And another refresh, which cancels the timer that an earlier request has set.
+    world.set("client", { expire: true });
+    const { refreshes } = world.log("client");
+    expect(await call(3_000)).toBe("resolved");
+    expect(world.log("client")).toMatchObject({ refreshes: refreshes + 1, reuses: 0 });
   });
 
   test("so does the fetch of an issuer's keys", async () => {
