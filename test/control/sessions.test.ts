@@ -4,6 +4,7 @@ import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { sql } from "drizzle-orm";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { REFRESH_KEY_BYTES, writeRefreshToken } from "../../server/src/model/refresh-token.ts";
 import { revocationStreamName } from "../../server/src/model/revocation.ts";
 import { readConfigCurrent } from "../../server/src/store/config-current.ts";
 import { rowsOf } from "../../server/src/store/database.ts";
@@ -151,8 +152,17 @@ describe("refreshing", () => {
     expect((await stateOf(first.session)).state).toBe(State.REVOKED);
   });
 
+  it("refuses forgeries without a transaction: anybody can send any number of them", async () => {
+    const { session, refreshToken } = await open();
+    const key = Buffer.alloc(REFRESH_KEY_BYTES, 1);
+    const transaction = vi.spyOn(plane.store, "transaction");
+    for (const id of [sidOf(session), crypto.randomUUID()]) await refusalOf(writeRefreshToken(key, id, 0).reveal());
+    expect(transaction).not.toHaveBeenCalled();
+    transaction.mockRestore();
+    await refresh(refreshToken);
+  });
+
   it("refuses garbage, forgeries and tokens not given out yet, with the same words and no effect", async () => {
-    const { writeRefreshToken } = await import("../../server/src/model/refresh-token.ts");
     const { refreshToken, session } = await open();
     const forged = writeRefreshToken(new Uint8Array(32), sidOf(session), 0).reveal();
     const unknown = writeRefreshToken(new Uint8Array(32), "00000000-0000-4000-8000-000000000000", 0).reveal();
@@ -226,7 +236,6 @@ describe("ending sessions", () => {
   });
 
   it("by RevokeToken with any of its refresh tokens, but not with a made-up one or from another project", async () => {
-    const { writeRefreshToken } = await import("../../server/src/model/refresh-token.ts");
     const { refreshToken, session } = await open();
     const forged = writeRefreshToken(new Uint8Array(32), sidOf(session), 0).reveal();
     const revoke = (value: string, of = project) =>

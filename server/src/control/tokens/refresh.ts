@@ -71,8 +71,9 @@ export async function refreshToken(issuing: IssuingCall, request: RefreshTokenRe
 }
 
 /**
- * The ordinary case, without a transaction that holds a lock: the current token of an open session, nobody else at it.
- * Undefined = anything else, and nothing was done: `refresh` is to judge it under the lock.
+ * The ordinary case, without a transaction that holds a lock: the current token of an open session, nobody else at it; and
+ * forgeries, of which anybody can send any number. Undefined = anything else, and nothing was done: `refresh` is to judge
+ * it under the lock.
  */
 async function rotateAtOnce(
   { deps, call }: IssuingCall,
@@ -82,9 +83,11 @@ async function rotateAtOnce(
 ): Promise<Step | undefined> {
   const session = await deps.readSession(presented.session);
   const nowMs = deps.clock.now();
-  if (session === undefined || !isSessionOpen(session, nowMs) || !isClientOf(session, clientId)) return undefined;
+  // Neither can change: a session is there before its first token is given out, and its key stays.
+  if (session === undefined) return REFUSED;
   const key = await openRefreshKey(deps.store.read, deps, session);
-  if (!isSignedWith(key, presented)) return undefined;
+  if (!isSignedWith(key, presented)) return REFUSED;
+  if (!isSessionOpen(session, nowMs) || !isClientOf(session, clientId)) return undefined;
   const verdict = judgeRefresh(stateOf(session), { counter: presented.counter, attemptId }, nowMs);
   const scope = narrowScope(wordsOf(session.scope), wantedScope);
   if (verdict !== "rotate" || scope === undefined) return undefined;
