@@ -24,6 +24,7 @@ beforeAll(async () => {
     plane.client(LinkService).createLink({ parent, linkId, link: { ...PLAIN_LINK, ...more } });
   await make("weather", { userTokenCookie: "app_token" });
   await make("hosted", { userTokenCookie: "__Host-app" });
+  await make("shouted", { userTokenCookie: "__HOST-app" });
   await make("plain", {});
   await make("closed", { cors: { origins: ["https://other.example"] } });
   await set({ origins: [PAGE] });
@@ -195,12 +196,15 @@ describe("the project's settings", () => {
     expect(cookies.map((line) => line.includes("; Domain=control.example;"))).toEqual([false, true]);
   });
 
-  it("give way to the __Host- prefix", async () => {
-    await set({ origins: [PAGE], domain: "control.example" });
-    const { refreshToken } = await logIn([`${parent}/links/hosted`]);
-    const { cookies } = await ask({ refresh_token: refreshToken, client_id: "hosted" });
-    expect(cookies[1]).toMatch(/^__Host-app=[^;]+; Path=\/; Max-Age=900; Secure; HttpOnly; SameSite=Strict$/);
-  });
+  it.each(["hosted", "shouted"])(
+    "give way to the __Host- prefix of %s, which browsers read in any case",
+    async (id) => {
+      await set({ origins: [PAGE], domain: "control.example" });
+      const { refreshToken } = await logIn([`${parent}/links/${id}`]);
+      const { cookies } = await ask({ refresh_token: refreshToken, client_id: id });
+      expect(cookies[1]).toMatch(/^__Host-app=[^;]+; Path=\/; Max-Age=900; Secure; HttpOnly; SameSite=Strict$/i);
+    },
+  );
 
   it("are read back, and start strict and for nobody", async () => {
     const created = await plane.client(ProjectService).createProject({ projectId: "fresh" });

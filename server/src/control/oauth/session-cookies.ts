@@ -56,8 +56,8 @@ const refreshLine = ({ page, client }: CookieSession, value: string, seconds: nu
 function accessLine({ page, client }: CookieSession, value: string, seconds: number): string {
   const { sameSite, domain } = page.settings;
   const { accessCookie = "", id } = client;
-  // RFC 6265bis 4.1.3.2: with this prefix browsers take nothing else.
-  const place = accessCookie.startsWith("__Host-") ? { path: "/", domain: "" } : { path: `/${id}`, domain };
+  // RFC 6265bis 4.1.3.2: with this prefix, in any case, browsers take nothing else.
+  const place = /^__host-/i.test(accessCookie) ? { path: "/", domain: "" } : { path: `/${id}`, domain };
   return cookieLine(accessCookie, value, { ...place, seconds, sameSite });
 }
 
