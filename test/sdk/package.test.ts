@@ -14,6 +14,15 @@ test("every entry is exported, with types for each kind of consumer, and nothing
   expect(manifest.exports).toEqual({ ...expected, "./package.json": "./package.json" });
 });
 
+test("JSR gets the same entries from source, but for the one whose native modules are on phones only", () => {
+  const jsr = JSON.parse(readFileSync(join(sdk, "jsr.json"), "utf8"));
+  const entries = ENTRIES.filter(({ name }) => name !== "/expo");
+  expect(jsr.exports).toEqual(
+    Object.fromEntries(entries.map(({ name, source }) => [`.${name}`, `./src/${source}.ts`])),
+  );
+  expect([jsr.name, jsr.version, jsr.license]).toEqual([manifest.name, manifest.version, manifest.license]);
+});
+
 test("every condition that names a format comes before `default`, and Metro's before `import`", () => {
   for (const value of Object.values(manifest.exports).filter((it) => typeof it === "object")) {
     expect(Object.keys(value as object)).toEqual(["conduit-source", "react-native", "import", "require", "default"]);
