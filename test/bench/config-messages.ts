@@ -56,11 +56,15 @@ export interface ReadyAnswer {
   readonly sinceProcessMs: number;
   /** From the start of the data plane. */
   readonly sincePlaneMs: number;
+  /** Of the process until then, by its own accounting. */
+  readonly cpuMs: number;
 }
 
 export interface RestAnswer extends MemoryAnswer {
   readonly links: number;
   readonly rejected: number;
+  /** Before the forced collection, and at most until then. */
+  readonly uncollectedBytes: number;
   readonly peakBytes: number;
   /** The event loop's longest pause so far. */
   readonly pauseMsMax: number;

@@ -33,29 +33,29 @@ const { plane, port } = await startDataPlane({
   log: pino({ level: "warn" }, pino.destination({ dest: 2, sync: true })),
   registry: new Registry(),
 });
-const readyMs = plane.whenReady().then(() => performance.now());
-
-async function ready(): Promise<ReadyAnswer> {
-  const atMs = await readyMs;
-  return { sinceProcessMs: atMs, sincePlaneMs: atMs - startMs };
-}
+const readiness = plane.whenReady().then((): ReadyAnswer => {
+  const sinceProcessMs = performance.now();
+  const { user, system } = process.cpuUsage();
+  return { sinceProcessMs, sincePlaneMs: sinceProcessMs - startMs, cpuMs: (user + system) / 1_000 };
+});
 
 /** Links are compiled once and written to disk after it serves; memory is looked at when that is done. */
 async function rest(): Promise<RestAnswer> {
-  await readyMs;
+  await readiness;
   for (let share = 1; share > IDLE_SHARE; ) {
     const before = performance.eventLoopUtilization();
     await delay(IDLE_WINDOW_MS);
     share = performance.eventLoopUtilization(before).utilization;
   }
   const [pauseMsMax, pauseMsP99] = [pauses.max / 1e6, pauses.percentile(99) / 1e6];
+  const uncollectedBytes = process.memoryUsage.rss();
   const residentBytes = await collectedResidentBytes();
   const { links, rejected } = plane.status();
-  return { residentBytes, peakBytes, links, rejected: rejected.length, pauseMsMax, pauseMsP99 };
+  return { residentBytes, uncollectedBytes, peakBytes, links, rejected: rejected.length, pauseMsMax, pauseMsP99 };
 }
 
 process.on("message", (message: string) => {
-  if (message === "ready") void ready().then((answer) => process.send?.(answer));
+  if (message === "ready") void readiness.then((answer) => process.send?.(answer));
   if (message === "rest") void rest().then((answer) => process.send?.(answer));
 });
 serveParent(port);

@@ -10,7 +10,7 @@ import type { RoundOptions } from "./rounds.ts";
 const LINKS = 100_000;
 const REVOCATIONS = 1_000_000;
 /** Cold starts of each size, at most: each takes a while. */
-const STARTS_MAX = 5;
+const STARTS_MAX = 3;
 /** The control plane keeps a snapshot for 5 s: every start waits for one of its own. */
 const SNAPSHOT_KEPT_MS = 5_500;
 
@@ -49,6 +49,7 @@ export async function sizeFigures(
   return [
     { name: "P5.cold", quartiles: of(links, (it) => it.sinceProcessMs / 1e3), unit: "s", limit: most(3) },
     { name: "P5.cold_plane", quartiles: of(links, (it) => it.sincePlaneMs / 1e3), unit: "s", limit: "-" },
+    { name: "P5.cold_cpu", quartiles: of(links, (it) => it.cpuMs / 1e3), unit: "s", limit: "-" },
     { name: "P5.cold_empty", quartiles: of(empty, (it) => it.sinceProcessMs / 1e3), unit: "s", limit: "-" },
     { name: "P5.cold_pause_max", quartiles: of(links, (it) => it.pauseMsMax), unit: "ms", limit: "-" },
     { name: "P5.cold_revocations", quartiles: of(both, (it) => it.sinceProcessMs / 1e3), unit: "s", limit: "-" },
@@ -56,6 +57,7 @@ export async function sizeFigures(
     { name: "P4.link_bytes", quartiles: linkBytes, unit: "B", limit: most(2_500) },
     { name: "P4.revocation_bytes", quartiles: revocationBytes, unit: "B", limit: most(160) },
     { name: "P4.resident_mib", quartiles: of(both, (it) => it.residentBytes / 2 ** 20), unit: "MiB", limit: "-" },
+    { name: "P4.uncollected_mib", quartiles: of(both, (it) => it.uncollectedBytes / 2 ** 20), unit: "MiB", limit: "-" },
     { name: "P4.peak_mib", quartiles: of(both, (it) => it.peakBytes / 2 ** 20), unit: "MiB", limit: "-" },
   ];
 }
