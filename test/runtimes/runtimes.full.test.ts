@@ -4,7 +4,7 @@ import { globSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { installOnDemand } from "../support/on-demand.ts";
+import { hasRuntimes, installOnDemand } from "../support/on-demand.ts";
 import { makeTmpDir } from "../support/tmp-dir.ts";
 import { startTokenWorld, type TokenWorld } from "../support/token-world.ts";
 import { CASES, DONE, STATE_CASES } from "./counts.ts";
@@ -19,6 +19,7 @@ let programs: string;
 let world: TokenWorld;
 
 beforeAll(async () => {
+  if (!hasRuntimes) return;
   programs = installOnDemand("runtimes");
   buildSdk(dir.path);
   world = await startTokenWorld();
@@ -28,7 +29,7 @@ afterAll(async () => {
   dir[Symbol.dispose]();
 });
 
-describe("Node", () => {
+describe.runIf(hasRuntimes)("Node", () => {
   let suite: string;
   beforeAll(async () => {
     suite = await bundleSuite(dir.path, "in-process");
@@ -49,7 +50,7 @@ describe("Node", () => {
   });
 });
 
-describe("workerd", () => {
+describe.runIf(hasRuntimes)("workerd", () => {
   let workerd: Workerd;
   beforeAll(async () => {
     workerd = await startWorkerd(join(programs, "workerd/bin/workerd"), await bundleSuite(dir.path, "in-worker"));
@@ -98,7 +99,7 @@ describe("workerd", () => {
   });
 });
 
-describe("Hermes", () => {
+describe.runIf(hasRuntimes)("Hermes", () => {
   test("the core's decisions are the same on the VM, after React Native's preset", async () => {
     const script = await bundleForHermes(dir.path);
     const vm = join(programs, "hermes-engine-cli", HERMES_FOLDER, "hermes");

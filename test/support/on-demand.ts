@@ -6,6 +6,9 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameS
 import { join } from "node:path";
 import { ROOT } from "./source-file.ts";
 
+/** The runtimes' packages are of one platform; elsewhere their tests are skipped, as those of Deno and Bun are. */
+export const hasRuntimes: boolean = process.platform === "linux" && process.arch === "x64";
+
 const CACHE = join(ROOT, "node_modules/.cache/on-demand");
 
 /**
