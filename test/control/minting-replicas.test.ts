@@ -3,6 +3,7 @@ import { ApiKeyService, Role } from "@conduit-link/proto/conduit/v1/api_key_serv
 import { LinkService } from "@conduit-link/proto/conduit/v1/link_service_pb";
 import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_pb";
 import { RevocationService } from "@conduit-link/proto/conduit/v1/revocation_service_pb";
+import { SessionService } from "@conduit-link/proto/conduit/v1/session_service_pb";
 import { SigningKeyService } from "@conduit-link/proto/conduit/v1/signing_key_service_pb";
 import { TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { decodeJwt, decodeProtectedHeader } from "jose";
@@ -125,6 +126,40 @@ describe("what another replica has changed before a mint began counts for it", (
     expect((await mint()).expiresIn).toBe(30n);
     await keys.deleteApiKey({ name });
     expect(await failureOf(mint())).toMatchObject({ reason: "CREDENTIAL_INVALID" });
+  });
+
+  test("S21: whose key is gone learns nothing from a wrong request, and opens no session", async () => {
+    await other.client(ApiKeyService).deleteApiKey({ name: apiKey.name });
+    const tokens = minting.client(TokenService, apiKey.key);
+    for (const wrong of [{ subject: "" }, { parent: "projects/other" }, { links: [`${link}-no`] }, { session: {} }])
+      expect(await failureOf(tokens.mintToken({ parent, subject: "u", links: [link], ...wrong }))).toMatchObject({
+        ...{ reason: "CREDENTIAL_INVALID", fields: [] },
+      });
+    const { sessions } = await other.client(SessionService).listSessions({ parent });
+    expect(sessions).toEqual([]);
+  });
+
+  test("an API key bound to addresses, and free again", async () => {
+    const bind = (allowedAddresses: string[]) =>
+      other.client(ApiKeyService).updateApiKey({
+        apiKey: { name: apiKey.name, allowedAddresses },
+        updateMask: { paths: ["allowed_addresses"] },
+      });
+    await bind(["192.0.2.1"]);
+    // The caller of a test has no address.
+    for (const _again of [1, 2]) expect(await failureOf(mint())).toMatchObject({ reason: "ADDRESS_DENIED" });
+    await bind([]);
+    expect((await mint()).accessToken).not.toBe("");
+  });
+
+  test("the API key's text: rotated, both count until the old one is over", async () => {
+    const rotated = await other.client(ApiKeyService).rotateApiKey({ name: apiKey.name, overlap: { seconds: 60n } });
+    await mint();
+    await mint();
+    for (const plane of [minting, other]) plane.clock.advance(61_000);
+    expect(await failureOf(mint())).toMatchObject({ reason: "CREDENTIAL_INVALID" });
+    apiKey = { name: apiKey.name, key: rotated.apiKey!.key };
+    expect((await mint()).accessToken).not.toBe("");
   });
 });
 

@@ -7,6 +7,7 @@ import { projectOf } from "../model/resource-name.ts";
 import type { Authenticator } from "./authenticate.ts";
 import { clientAddressKey, principalKey, principalOf, proxyKey } from "./call.ts";
 import { type Access, PERMISSIONS } from "./permissions.ts";
+import { confirmCaller, setRecalledCaller } from "./recalled-caller.ts";
 
 /** `package.Service/Method`, as rows of `PERMISSIONS` are named. */
 export const methodId = (method: DescMethod): string => `${method.parent.typeName}/${method.name}`;
@@ -26,7 +27,12 @@ export async function identify(
   const row = PERMISSIONS[methodId(method)];
   if (row?.by === "nothing") return;
   if (row?.by === "proxy_credential") values.set(proxyKey, await authenticator.proxy(authorization));
-  else values.set(principalKey, await authenticator.apiKey(authorization, values.get(clientAddressKey)));
+  else {
+    const address = values.get(clientAddressKey);
+    const recalled = row?.isConfirming === true ? authenticator.recall?.(authorization, address) : undefined;
+    if (recalled === undefined) values.set(principalKey, await authenticator.apiKey(authorization, address));
+    else setRecalledCaller(values, recalled);
+  }
 }
 
 /**
@@ -40,9 +46,17 @@ export function access(authenticator: Authenticator): Interceptor {
       await identify(authenticator, method, request.header, values);
     const row = PERMISSIONS[methodId(method)];
     if (row === undefined) throw new ConduitError("not_supported", { detail: "There is no such method" });
-    if (row.by === "api_key")
-      authorize(principalOf({ values }), row, method.input, request.stream ? undefined : request.message);
-    return next(request);
+    try {
+      if (row.by === "api_key")
+        authorize(principalOf({ values }), row, method.input, request.stream ? undefined : request.message);
+      const answer = await next(request);
+      await confirmCaller({ values });
+      return answer;
+    } catch (thrown) {
+      // A refusal tells who has no key any more what the request would have met; that the database is away tells nothing.
+      if (!(thrown instanceof ConduitError && thrown.code === "store_unavailable")) await confirmCaller({ values });
+      throw thrown;
+    }
   };
 }
 

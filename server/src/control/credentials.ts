@@ -14,12 +14,17 @@ export interface StoredOptions {
   readonly proxyCredentialMaxAgeMs: number;
 }
 
+/** Keys kept; beyond it the oldest is read again when needed. */
+const KNOWN_MAX = 1_000;
+
 /** Authenticates by the database, at each call: a deleted key is refused from the next call on, at every replica. */
 export function storedCredentials(
   store: Store,
   clock: Clock,
   { watch, proxyCredentialMaxAgeMs }: StoredOptions,
 ): Authenticator {
+  /** By the hash of their text. */
+  const known = new Map<string, ApiKeyRow>();
   const findKeys = groupCalls((hashes: readonly string[]) =>
     store.read((reader) => findApiKeys(reader, [...new Set(hashes)])),
   );
@@ -27,7 +32,13 @@ export function storedCredentials(
     {
       async findApiKey(hash) {
         const row = (await findKeys(hash)).find((one) => one.keyHash === hash || one.previousKeyHash === hash);
+        remember(known, hash, row);
         return row && foundKeyOf(row, hash);
+      },
+      recallApiKey(hash) {
+        const row = known.get(hash);
+        if (row === undefined) return undefined;
+        return { key: foundKeyOf(row, hash), row: { table: "api_keys", id: row.keyHash, version: row.version } };
       },
       async findProxy(hash) {
         const row = await store.read((reader) => findProxyByCredential(reader, hash));
@@ -40,6 +51,12 @@ export function storedCredentials(
     clock,
     watch,
   );
+}
+
+function remember(known: Map<string, ApiKeyRow>, hash: string, row: ApiKeyRow | undefined): void {
+  if (row === undefined) known.delete(hash);
+  else known.set(hash, row);
+  if (known.size > KNOWN_MAX) known.delete(known.keys().next().value ?? "");
 }
 
 function foundKeyOf(row: ApiKeyRow, hash: string): FoundKey {

@@ -15,6 +15,7 @@ import { principalOf } from "./call.ts";
 import type { Deps } from "./deps.ts";
 import { datingKeys, issueTimeMs } from "./issue-time.ts";
 import type { FactsWanted, IssuingFacts } from "./issuing-facts.ts";
+import { callerStands, confirmCaller, rowsOfCaller } from "./recalled-caller.ts";
 import { found } from "./resource-path.ts";
 import { contentOf } from "./session-row.ts";
 import type { Signers } from "./signing-keys.ts";
@@ -82,6 +83,7 @@ export async function issueTokens(
     const issued = await issueFromMemory(issuing, asked, wanted);
     if (issued !== undefined) return issued;
   }
+  await confirmCaller(issuing.call);
   const { issued, events } = await signAll(issuing, asked, await issuing.deps.issuingFacts.read(asked), wanted);
   if (alongside === undefined) await issuing.deps.auditLedger.write(events);
   else
@@ -108,8 +110,11 @@ async function issueFromMemory(
   const signed = await signAll(issuing, asked, facts, wanted).catch(() => undefined);
   if (signed === undefined) return undefined;
   const { issued, events, issuedAtMs } = signed;
-  const standing = { rows: facts.rows, targetKeys: asked.targetKeys, issuedAtMs: wholeSeconds(issuedAtMs) };
-  return (await auditLedger.writeIfStanding({ events, ...standing })) ? issued : undefined;
+  const rows = [...facts.rows, ...rowsOfCaller(issuing.call)];
+  const standing = { rows, targetKeys: asked.targetKeys, issuedAtMs: wholeSeconds(issuedAtMs) };
+  if (!(await auditLedger.writeIfStanding({ events, ...standing }))) return undefined;
+  callerStands(issuing.call);
+  return issued;
 }
 
 /** Tokens and their records; nothing is written yet. */

@@ -21,6 +21,8 @@ export interface KeyGuard {
    * @throws ConduitError `address_denied`, `rate_limited`
    */
   admit(key: KeyRestrictions, address: string): void;
+  /** The same for a call that was admitted before and counts already. @throws ConduitError `address_denied` */
+  requireAddress(key: KeyRestrictions, address: string): void;
 }
 
 /** Far above what a back end needs: it stops a loop that has gone wild, at each replica. */
@@ -52,6 +54,7 @@ export function createKeyGuard(clock: Clock): KeyGuard {
       requireAddress(key, address);
       take(key);
     },
+    requireAddress,
   };
 }
 

@@ -12,6 +12,8 @@ export type Access =
       readonly project?: ProjectField;
       /** A name without a project means the installation: operators only. */
       readonly orInstallation?: true;
+      /** What it writes confirms the caller, who may be known from memory until then. */
+      readonly isConfirming?: true;
     }
   /** A proxy's own credential. */
   | { readonly by: "proxy_credential" }
@@ -24,6 +26,12 @@ const inProjectOrInstallation = (role: Role, project: ProjectField): Access => (
   role,
   project,
   orInstallation: true,
+});
+const confirming = (role: Role, project: ProjectField): Access => ({
+  by: "api_key",
+  role,
+  project,
+  isConfirming: true,
 });
 const anywhere = (role: Role): Access => ({ by: "api_key", role });
 const proxyCredential: Access = { by: "proxy_credential" };
@@ -86,9 +94,9 @@ export const PERMISSIONS: Readonly<Record<string, Access>> = {
   "conduit.v1.SigningKeyService/ActivateSigningKey": inProject("owner", "name"),
   "conduit.v1.SigningKeyService/RevokeSigningKey": inProject("owner", "name"),
 
-  "conduit.v1.TokenService/MintToken": inProject("minter", "parent"),
+  "conduit.v1.TokenService/MintToken": confirming("minter", "parent"),
   "conduit.v1.TokenService/VerifyToken": inProject("viewer", "link"),
-  "conduit.v1.TokenService/BatchMintTokens": inProject("minter", "parent"),
+  "conduit.v1.TokenService/BatchMintTokens": confirming("minter", "parent"),
   "conduit.v1.TokenService/ExchangeToken": inProject("minter", "parent"),
   "conduit.v1.TokenService/IntrospectToken": inProject("minter", "parent"),
 

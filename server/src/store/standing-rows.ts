@@ -3,13 +3,13 @@ import type { AuditEvent } from "../model/audit-event.ts";
 import { auditInsert, auditText } from "./audit.ts";
 import type { Tx } from "./database.ts";
 import { preparedSql, textsOf } from "./prepared-query.ts";
-import { links, projects } from "./schema.ts";
+import { apiKeys, links, projects } from "./schema.ts";
 import { auditBlocks } from "./schema-audit.ts";
 import { revocations, signingKeys } from "./schema-tokens.ts";
 
 /** A row as it was read some time ago. */
 export interface StandingRow {
-  readonly table: "projects" | "links" | "signing_keys";
+  readonly table: "projects" | "links" | "api_keys" | "signing_keys";
   /** Its primary key. */
   readonly id: string;
   /** Of a signing key 0: it is the one that signs the project's tokens, or it is not. */
@@ -34,6 +34,8 @@ const hasChanged: SQL = sql`exists (
     when 'projects' then exists (
       select 1 from ${projects} as it where it."id" = was."id" and it."version" = was."version")
     when 'links' then exists (select 1 from ${links} as it where it."id" = was."id" and it."version" = was."version")
+    when 'api_keys' then exists (
+      select 1 from ${apiKeys} as it where it."key_hash" = was."id" and it."version" = was."version")
     else exists (
       select 1 from ${signingKeys} as it where it."kid" = was."id" and it."state" = 'ACTIVE' and it."purpose" = 'TOKEN')
   end)`;

@@ -15,6 +15,7 @@ import { insertSessions } from "../../store/sessions.ts";
 import { msFromDuration } from "../../wire/time.ts";
 import { principalOf } from "../call.ts";
 import { type IssuedToken, type IssuingCall, issueTokens, type WantedToken } from "../issue-tokens.ts";
+import { confirmCaller } from "../recalled-caller.ts";
 import { required } from "../required.ts";
 import { readProjectName } from "../resource-path.ts";
 import { requireClaims } from "./claims.ts";
@@ -47,6 +48,8 @@ async function mintAll(
 ): Promise<MintTokenResponse[]> {
   const project = readProjectName(parent, "parent");
   const { deps, call } = issuing;
+  // A session keeps what its key may do.
+  if (requests.some(({ session }) => session !== undefined)) await confirmCaller(call);
   const principal = principalOf(call);
   const wanted = requests.map((request, index) => wantedOf(request, fieldOf(index)));
   const opened = await Promise.all(
