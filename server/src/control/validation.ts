@@ -1,12 +1,12 @@
 import { pathToString } from "@bufbuild/protobuf/reflect";
-import { ValidationError, type Violation } from "@bufbuild/protovalidate";
+import { createValidator, ValidationError, type Violation } from "@bufbuild/protovalidate";
 import { ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import { invalidFields } from "../model/errors.ts";
 
 /** Checks requests against the constraints in the proto; throws `field_invalid` naming each wrong field by its path. */
 export function validation(): Interceptor {
-  const validate = createValidateInterceptor();
+  const validate = createValidateInterceptor({ validator: createValidator({ regexMatch: platformMatch() }) });
   return (next) => {
     const checked = validate(next);
     return async (request) => {
@@ -16,6 +16,19 @@ export function validation(): Interceptor {
         throw thrown instanceof ConnectError ? asInvalidFields(thrown) : thrown;
       }
     };
+  };
+}
+
+/**
+ * The platform's RegExp instead of protovalidate's RE2 in JavaScript, which took 3 % of a mint. The patterns are those of
+ * our proto files: character classes, which both read alike and match in linear time.
+ */
+function platformMatch(): (pattern: string, text: string) => boolean {
+  const compiled = new Map<string, RegExp>();
+  return (pattern, text) => {
+    const known = compiled.get(pattern) ?? new RegExp(pattern, "u");
+    compiled.set(pattern, known);
+    return known.test(text);
   };
 }
 

@@ -17,7 +17,9 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
 }
 
 /** An address in its one spelling: IPv4-mapped IPv6 as IPv4, IPv6 compressed; undefined when it is none. */
-export const canonicalAddress = (text: string): string | undefined => parseAddress(text)?.toString();
+export const canonicalAddress = (text: string): string | undefined =>
+  // Four decimal parts have no other spelling: most callers of the API need not be taken apart and put together again.
+  ipaddr.IPv4.isValidFourPartDecimal(text) ? text : parseAddress(text)?.toString();
 
 /** Reads an address (`192.0.2.1`, `2001:db8::1`) or a network (`192.0.2.0/24`). IPv4-mapped IPv6 counts as IPv4. */
 export function parseNetwork(text: string): Parsed<Network> {

@@ -1,6 +1,7 @@
-import { and, asc, count, desc, eq, gt, inArray, isNotNull, isNull, min, notExists, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, gt, isNotNull, isNull, min, notExists, sql } from "drizzle-orm";
 import type { AuditRow } from "./audit.ts";
 import { onlyRow, type Reader, type Tx } from "./database.ts";
+import { preparedSql, textsOf } from "./prepared-query.ts";
 import { auditBlocks, auditRecords } from "./schema-audit.ts";
 
 export type AuditBlockRow = typeof auditBlocks.$inferSelect;
@@ -27,13 +28,15 @@ export async function lastBlock(reader: Reader): Promise<AuditBlockRow | undefin
   return row;
 }
 
+// One text for any number of records: a busy second has thousands, and a parameter for each took as long as sealing them.
+const NAME_BLOCK = preparedSql(sql`
+  update ${auditRecords} set "block" = ${sql.placeholder("block")}::text::bigint
+  where "id" = any(${textsOf("ids")}::bigint[])`);
+
 /** Adds a block and names it in its records. */
 export async function insertBlock(tx: Tx, block: AuditBlockRow, ids: readonly bigint[]): Promise<void> {
   await tx.insert(auditBlocks).values(block);
-  await tx
-    .update(auditRecords)
-    .set({ block: block.number })
-    .where(inArray(auditRecords.id, [...ids]));
+  await NAME_BLOCK.run(tx, { block: `${block.number}`, ids: JSON.stringify(ids.map(String)) });
 }
 
 /** Blocks after a number, in order. */

@@ -9,20 +9,20 @@ import { type FieldViolation, invalidFields } from "../../model/errors.ts";
  * @param path of the request that holds them among several, as `requests[3].`; "" = there is one
  */
 export function requireClaims(claims: JsonObject | undefined, path: string): JsonObject {
-  const given = claims ?? {};
-  const violations: FieldViolation[] = RESERVED_CLAIMS.filter((name) => Object.hasOwn(given, name)).map((name) => ({
+  if (claims === undefined) return {};
+  const violations: FieldViolation[] = RESERVED_CLAIMS.filter((name) => Object.hasOwn(claims, name)).map((name) => ({
     field: `${path}claims.${name}`,
     description: "is the token's own: leave it out, or use the field of the request that sets it",
   }));
   const field = `${path}claims`;
-  if (parseStrictObject(Buffer.from(JSON.stringify(given))) === undefined)
+  if (parseStrictObject(Buffer.from(JSON.stringify(claims))) === undefined)
     violations.push({
       field,
       description: "must be at most 15 levels deep, without names such as __proto__ and constructor",
     });
-  if (!hasJsonNumbers(given)) violations.push({ field, description: "must hold no number that JSON cannot write" });
+  if (!hasJsonNumbers(claims)) violations.push({ field, description: "must hold no number that JSON cannot write" });
   if (violations.length > 0) throw invalidFields(violations);
-  return given;
+  return claims;
 }
 
 /** `google.protobuf.Value` can hold NaN and the infinities, which JSON would turn into null without a word. */
