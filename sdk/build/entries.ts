@@ -46,3 +46,17 @@ export function exportsOf(entry: Entry): Readonly<Record<string, unknown>> {
   const cjs = { types: `./${built(entry, "d.cts")}`, default: `./${built(entry, "cjs")}` };
   return { "conduit-source": `./src/${entry.source}.ts`, "react-native": cjs, import: esm, require: cjs, default: esm };
 }
+
+/**
+ * The same for tools that do not read `exports`: package.json's `main`, `types` and `typesVersions`. TypeScript resolves so by default where it
+ * makes CommonJS (up to version 5); there Node itself does read `exports`.
+ */
+export function withoutExports(): Readonly<Record<string, unknown>> {
+  const [core, ...others] = ENTRIES as readonly [Entry, ...Entry[]];
+  const folders = others.map((entry) => [entry.name.slice(1), [`./${built(entry, "d.cts")}`]]);
+  return {
+    main: `./${built(core, "cjs")}`,
+    types: `./${built(core, "d.cts")}`,
+    typesVersions: { "*": Object.fromEntries(folders) },
+  };
+}

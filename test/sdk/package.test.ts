@@ -3,7 +3,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ENTRIES, exportsOf, PEERS } from "../../sdk/build/entries.ts";
+import { ENTRIES, exportsOf, PEERS, withoutExports } from "../../sdk/build/entries.ts";
 import { ROOT } from "../support/source-file.ts";
 
 const sdk = join(ROOT, "sdk");
@@ -21,6 +21,10 @@ test("JSR gets the same entries from source, but for the one whose native module
     Object.fromEntries(entries.map(({ name, source }) => [`.${name}`, `./src/${source}.ts`])),
   );
   expect([jsr.name, jsr.version, jsr.license]).toEqual([manifest.name, manifest.version, manifest.license]);
+});
+
+test("tools that do not read `exports` find the types of every entry too", () => {
+  expect(manifest).toMatchObject(withoutExports());
 });
 
 test("every condition that names a format comes before `default`, and Metro's before `import`", () => {
