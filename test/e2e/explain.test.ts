@@ -57,6 +57,25 @@ test("a debug key shows its holder, and nobody else, why the proxy refuses", asy
   expect(conduit.stdout + conduit.stderr).not.toContain(key);
 });
 
+test("conduit link history, diff and rollback: who changed what and why, and one step back", async () => {
+  const name = dev.link;
+  const link = { name, displayName: "Renamed" };
+  await control.call("conduit.v1.LinkService", "UpdateLink", { link, reason: "try it" });
+  const command = (...args: string[]) => runConduit(["link", ...args], { env: env() });
+  const { stdout } = await command("diff", name);
+  expect(stdout.trimEnd().split("\n").slice(2)).toEqual(["@@ display_name", '-"Demo"', '+"Renamed"']);
+  const unasked = await command("rollback", name);
+  expect([unasked.exit, unasked.stderr.includes("--yes")]).toEqual([2, true]);
+  const done = await command("rollback", name, "--yes", "--reason", "undo", "--json");
+  expect([done.exit, JSON.parse(done.stdout)]).toMatchObject([0, { name, config_sequence: expect.any(Number) }]);
+  const history = JSON.parse((await command("history", name, "--json")).stdout);
+  expect(history).toMatchObject([
+    { action: "LinkService.RollbackLink", changed: "display_name", reason: "undo" },
+    { action: "LinkService.UpdateLink", changed: "display_name", reason: "try it" },
+    { action: "LinkService.CreateLink", changed: "" },
+  ]);
+});
+
 test("the SDK's methods for tokens: mint, verify, exchange, introspect, refresh, revoke", async () => {
   const { project: parent, link } = dev;
   const minted = await control.mintToken({

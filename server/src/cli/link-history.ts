@@ -50,6 +50,10 @@ const toColumns = ({ name, createTime, action, actor, changedFields, reason }: R
   time: createTime ?? "",
   action: action ?? "",
   actor: actor ?? "",
-  changed: changedFields ?? "",
+  changed: protoPathsOf(changedFields ?? ""),
   reason: reason ?? "",
 });
+
+/** `displayName,upstream.baseUrl` → `display_name, upstream.base_url`, the names of every other place. */
+const protoPathsOf = (mask: string): string =>
+  mask.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`).replaceAll(",", ", ");
