@@ -28,7 +28,7 @@ export interface Cell {
   readonly text: string;
 }
 
-const CELL_TIMEOUT_MS = 15_000;
+const CELL_TIMEOUT_MS = 30_000;
 const HANG_MS = 4_000;
 
 /** Runs every client through every case. `folder` holds a build of the SDK (`buildSdk`) and takes what is bundled. */
