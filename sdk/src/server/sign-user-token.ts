@@ -8,7 +8,7 @@ export interface SignUserTokenOptions {
   /** The secret of the link's HS256 issuer: text (its UTF-8 bytes) or bytes, at least 32 bytes. Server side only. */
   readonly secret: string | Uint8Array;
   /** Further claims, e.g. `email`, `roles`, `tenantId`. Registered names (RFC 7519 section 4.1) are refused. */
-  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly claims?: object;
   /** `iss`, exactly as the issuer has it. */
   readonly issuer?: string | undefined;
   /** `aud`. */

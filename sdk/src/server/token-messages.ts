@@ -18,7 +18,7 @@ export interface MintTokenRequest extends Lifetime {
   /** The links it is for, by resource name `projects/{project}/links/{link}`. */
   readonly links: readonly string[];
   /** Further claims. */
-  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly claims?: object;
   readonly roles?: readonly string[];
   /** Space separated, RFC 8693 section 4.2. */
   readonly scope?: string;

@@ -60,6 +60,16 @@ describe("signUserToken", () => {
     },
   );
 
+  test("claims may be of an interface of the app's own", async () => {
+    interface Profile {
+      readonly email: string;
+      readonly roles: readonly string[];
+    }
+    const claims: Profile = { email: "ada@example.com", roles: ["editor"] };
+    const token = await signUserToken({ sub: "1", secret: SECRET, claims });
+    expect(await verifyUserToken(token, { secret: SECRET })).toMatchObject(claims);
+  });
+
   test("a secret that is not there is refused as a short one", async () => {
     const { secret } = {} as { secret: string };
     await expect(signUserToken({ sub: "1", secret })).rejects.toThrow("secret must have at least 32 bytes");
