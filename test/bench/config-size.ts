@@ -16,7 +16,10 @@ const SNAPSHOT_KEPT_MS = 5_500;
 
 type ColdStart = ReadyAnswer & RestAnswer;
 
-/** Cold starts of a real proxy without anything on disk, and what it then takes. */
+/**
+ * Cold starts of a real proxy without anything on disk: from asking the control plane, which has no snapshot at hand, until
+ * requests are served by it; and what the process then takes.
+ */
 export async function sizeFigures(
   world: ConfigWorld,
   startControl: () => Promise<BenchProcess & { readonly credential: string }>,
@@ -47,12 +50,12 @@ export async function sizeFigures(
   const linkBytes = of(links, (it) => (it.residentBytes - base) / LINKS);
   const revocationBytes = of(both, (it) => (it.residentBytes - withLinks) / REVOCATIONS);
   return [
-    { name: "P5.cold", quartiles: of(links, (it) => it.sinceProcessMs / 1e3), unit: "s", limit: most(3) },
-    { name: "P5.cold_plane", quartiles: of(links, (it) => it.sincePlaneMs / 1e3), unit: "s", limit: "-" },
+    { name: "P5.cold", quartiles: of(links, (it) => it.sincePlaneMs / 1e3), unit: "s", limit: most(3) },
+    { name: "P5.cold_process", quartiles: of(links, (it) => it.sinceProcessMs / 1e3), unit: "s", limit: "-" },
     { name: "P5.cold_cpu", quartiles: of(links, (it) => it.cpuMs / 1e3), unit: "s", limit: "-" },
-    { name: "P5.cold_empty", quartiles: of(empty, (it) => it.sinceProcessMs / 1e3), unit: "s", limit: "-" },
+    { name: "P5.cold_empty", quartiles: of(empty, (it) => it.sincePlaneMs / 1e3), unit: "s", limit: "-" },
     { name: "P5.cold_pause_max", quartiles: of(links, (it) => it.pauseMsMax), unit: "ms", limit: "-" },
-    { name: "P5.cold_revocations", quartiles: of(both, (it) => it.sinceProcessMs / 1e3), unit: "s", limit: "-" },
+    { name: "P5.cold_revocations", quartiles: of(both, (it) => it.sincePlaneMs / 1e3), unit: "s", limit: "-" },
     { name: "P5.cold_revocations_pause_max", quartiles: of(both, (it) => it.pauseMsMax), unit: "ms", limit: "-" },
     { name: "P4.link_bytes", quartiles: linkBytes, unit: "B", limit: most(2_500) },
     { name: "P4.revocation_bytes", quartiles: revocationBytes, unit: "B", limit: most(160) },

@@ -30,15 +30,19 @@ export async function configSuite(options: RoundOptions): Promise<Figure[]> {
   };
   try {
     const change = await inWorld((world) => changeFigures(world, options));
-    const size = await inWorld((world) => sizeFigures(world, () => startControl(world), options));
+    const size = await inWorld((world) => sizeFigures(world, () => startControl(world, OTHER_CORE), options));
     return [...change, ...size];
   } finally {
     await database.stop();
   }
 }
 
-async function startControl(world: ConfigWorld): Promise<BenchProcess & { readonly credential: string }> {
-  const control = await startProcess("config-server.ts", MEASURED_CORE, [world.databaseUrl, world.masterKey]);
+/** @param core where a proxy is what is measured: the other one */
+async function startControl(
+  world: ConfigWorld,
+  core = MEASURED_CORE,
+): Promise<BenchProcess & { readonly credential: string }> {
+  const control = await startProcess("config-server.ts", core, [world.databaseUrl, world.masterKey]);
   const { proxyCredential } = await control.ask<ConfigServerSetup>("setup");
   return { ...control, credential: proxyCredential };
 }
