@@ -10,6 +10,7 @@ import { sizeFigures } from "./config-size.ts";
 import { type ConfigWorld, openConfigWorld } from "./config-world.ts";
 import type { Figure } from "./report.ts";
 import type { RoundOptions } from "./rounds.ts";
+import { lookupFigures } from "./verify-suite.ts";
 
 /** Links there are while changes are measured. */
 const LINKS = 50;
@@ -17,6 +18,9 @@ const STREAMS = 1_000;
 /** As far as the machine carries, and rounds of it: a change to all of them takes a second of each core. */
 const STREAMS_MANY = 10_000;
 const MANY = { rounds: 3, sliceMs: 3_000, warmUpMs: 1_000 };
+
+/** The look-ups in a large installation, as the suite `verify` prints them, with fewer rounds. */
+const LOOKUP_ROUNDS = 5;
 
 /** How quickly changes reach proxies, and what large installations cost them (promises.md P4, P5). */
 export async function configSuite(options: RoundOptions): Promise<Figure[]> {
@@ -31,7 +35,7 @@ export async function configSuite(options: RoundOptions): Promise<Figure[]> {
   try {
     const change = await inWorld((world) => changeFigures(world, options));
     const size = await inWorld((world) => sizeFigures(world, () => startControl(world, OTHER_CORE), options));
-    return [...change, ...size];
+    return [...change, ...size, ...(await lookupFigures(Math.min(options.rounds, LOOKUP_ROUNDS)))];
   } finally {
     await database.stop();
   }

@@ -36,7 +36,7 @@ async function firstSeenFigures(rounds: number): Promise<Figure[]> {
 }
 
 /** Route and revocation look-up at 100,000 links and 1,000,000 revocations; a thousand rules at their worst. */
-async function lookupFigures(rounds: number): Promise<Figure[]> {
+export async function lookupFigures(rounds: number): Promise<Figure[]> {
   const lookups = await startProcess("lookups.ts", MEASURED_CORE);
   try {
     const answers: LookupAnswer[] = [];
