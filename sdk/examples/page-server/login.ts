@@ -19,7 +19,7 @@ export interface LoginOptions {
 /** Cookies of who is logged in. */
 const sessions = new Set<string>();
 
-/** Answers `/api/login`, `/api/conduit-token` and `/api/logout`; false = it is none of them. */
+/** Answers `/api/login`, `/api/conduit-token` and `/api/logout`; false = it is nothing below `/api/`. */
 export async function answerLogin(
   options: LoginOptions,
   request: IncomingMessage,
@@ -33,6 +33,7 @@ export async function answerLogin(
   if (!isOwnPage) response.writeHead(403).end();
   else if (request.url === "/api/login") logIn(response);
   else if (request.url === "/api/logout") logOut(session, response);
+  else if (request.url !== "/api/conduit-token") response.writeHead(404).end();
   else if (!sessions.has(session)) response.writeHead(401).end();
   else response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(await tokenOf(options)));
   return true;
