@@ -30,19 +30,23 @@ const tests = (name, budgetS, projects, needs, env = {}, exclude = []) => ({
 const ON_PGLITE = { CONDUIT_TEST_DATABASE: "pglite" };
 const ON_POSTGRES = { CONDUIT_TEST_DATABASE: "postgres" };
 /** `conduit dev` has no other database than PGlite. */
-const OF_DEV = ["test/e2e/dev*.test.ts", "test/e2e/seeds.test.ts"];
+const OF_DEV = ["test/e2e/dev*.test.ts", "test/e2e/seeds.test.ts", "test/e2e/events.full.test.ts"];
+/** These start PostgreSQL themselves. */
+const OF_POSTGRES = ["test/e2e/at-rest.full.test.ts", "test/e2e/audit-seal.full.test.ts"];
+/** Seconds of a step, without and with the tests of `--full`. */
+const budget = (seconds, fullSeconds) => (options.full ? fullSeconds : seconds);
 
 const STEPS = [
   command("format and lint", 15, ["biome", "check", "--error-on-warnings", "."]),
   command("typecheck", 30, ["tsc", "-p", "tsconfig.json"]),
   command("generated code", 20, ["node", ".ci/generate.mjs", "--check"]),
   command("compatible protos", 15, ["node", ".ci/breaking.mjs"]),
-  tests("unit and sdk tests", 240, ["unit", "sdk"]),
+  tests("unit and sdk tests", budget(240, 360), ["unit", "sdk"]),
   command("sdk package", 60, ["npm", "run", "--silent", "check", "-w", "sdk"], "sdk/build/*.mjs"),
-  tests("e2e on PGlite", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_PGLITE),
-  tests("e2e on PostgreSQL", 120, ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_DEV),
-  tests("sdk on its runtimes", options.full ? 240 : 60, ["runtimes"], "test/runtimes/**/*.test.ts"),
-  tests("other clients", options.full ? 240 : 60, ["interop"], "test/interop/**/*.test.ts"),
+  tests("e2e on PGlite", budget(120, 480), ["e2e"], "test/e2e/**/*.test.ts", ON_PGLITE, OF_POSTGRES),
+  tests("e2e on PostgreSQL", budget(120, 480), ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_DEV),
+  tests("sdk on its runtimes", budget(60, 240), ["runtimes"], "test/runtimes/**/*.test.ts"),
+  tests("other clients", budget(60, 240), ["interop"], "test/interop/**/*.test.ts"),
   tests("Chromium", options.full ? 300 : 60, ["browser"], "test/browser/**/*.test.{ts,tsx}"),
 ];
 const FULL_STEPS = [tests("faults", 1200, ["faults"], "test/faults/**/*.test.ts")];
