@@ -29,8 +29,8 @@ const tests = (name, budgetS, projects, needs, env = {}, exclude = []) => ({
 });
 const ON_PGLITE = { CONDUIT_TEST_DATABASE: "pglite" };
 const ON_POSTGRES = { CONDUIT_TEST_DATABASE: "postgres" };
-/** `conduit dev` has no other database than PGlite. */
-const OF_DEV = ["test/e2e/dev*.test.ts", "test/e2e/seeds.test.ts", "test/e2e/events.full.test.ts"];
+/** `conduit dev` has no other database than PGlite; the last one makes a PGlite of its own. */
+const OF_PGLITE = ["dev*", "seeds", "events.full", "trusted-proxies.full"].map((name) => `test/e2e/${name}.test.ts`);
 /** These start PostgreSQL themselves. */
 const OF_POSTGRES = ["test/e2e/at-rest.full.test.ts", "test/e2e/audit-seal.full.test.ts"];
 /** Seconds of a step, without and with the tests of `--full`. */
@@ -44,7 +44,7 @@ const STEPS = [
   tests("unit and sdk tests", budget(240, 360), ["unit", "sdk"]),
   command("sdk package", 60, ["npm", "run", "--silent", "check", "-w", "sdk"], "sdk/build/*.mjs"),
   tests("e2e on PGlite", budget(120, 480), ["e2e"], "test/e2e/**/*.test.ts", ON_PGLITE, OF_POSTGRES),
-  tests("e2e on PostgreSQL", budget(120, 480), ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_DEV),
+  tests("e2e on PostgreSQL", budget(120, 480), ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_PGLITE),
   tests("sdk on its runtimes", budget(60, 240), ["runtimes"], "test/runtimes/**/*.test.ts"),
   tests("other clients", budget(60, 240), ["interop"], "test/interop/**/*.test.ts"),
   tests("Chromium", options.full ? 300 : 60, ["browser"], "test/browser/**/*.test.{ts,tsx}"),

@@ -165,7 +165,7 @@ describe("the order of the log (PostgreSQL)", () => {
       }
     });
     const writer = async (id: number) => {
-      for (let round = 0; round < 60; round += 1) {
+      for (let round = 0; round < 25; round += 1) {
         const names = [`r${(id + round) % 7}`, `r${(id * 3 + round) % 7}`, `r${round % 5}`];
         const changes = names.map((name, index) =>
           (round + index) % 4 === 0 ? remove(name) : upsert(name, `${id}.${round}`),
@@ -189,7 +189,7 @@ describe("the order of the log (PostgreSQL)", () => {
     expect(head.digest).toEqual(digest);
     for (const state of await Promise.all(tailers))
       expect(state).toEqual(new Map(resources.map(({ name, payload }) => [name, payload])));
-    expect(head.sequence).toBeGreaterThan(300n);
+    expect(head.sequence).toBeGreaterThan(120n);
     await store.close();
   }, 60_000);
 });
