@@ -48,7 +48,8 @@ function buildAll(folder: string): string {
     ...process.env,
     GOBIN: tools,
     GOFLAGS: "-mod=mod",
-    PATH: `${tools}:${ROOT}/node_modules/.bin:${process.env.PATH}`,
+    // Go's own place before the distribution's, which may be years older.
+    PATH: `${tools}:${ROOT}/node_modules/.bin:/usr/local/go/bin:${process.env.PATH}`,
   };
   const at = { cwd: folder, env };
   for (const tool of TOOLS) runProgram("go", ["install", tool], at);
