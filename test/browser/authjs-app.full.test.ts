@@ -130,7 +130,7 @@ test("401 before the sign-in, then the call arrives in the user's name, also aft
   expect(await page.evaluate(async () => (await fetch("/api/proxy/api/users/456/profile")).status)).toBe(403);
 
   await page.getByRole("button", { name: "Sign out" }).click();
-  await expect.poll(async () => (await press()).status).toBe(401);
+  await expect.poll(async () => (await press()).status, { timeout: 20_000 }).toBe(401);
   // What the browser sent, it sent with its cookie alone.
   expect(sent.join()).not.toMatch(/cl_pub_|[Bb]earer/);
 }, 60_000);

@@ -137,6 +137,6 @@ test("a reload keeps the session, another user's path is refused by the proxy, a
     expect(await call(`/api/${route}/api/users/456/profile`)).toEqual([403, "rule_denied"]);
   }
   await page.getByRole("button", { name: "Sign out" }).click();
-  await expect.poll(() => call("/api/proxy/api/users/123/profile")).toEqual([401, ""]);
+  await expect.poll(() => call("/api/proxy/api/users/123/profile"), { timeout: 20_000 }).toEqual([401, ""]);
   expect(await call("/api/pages-proxy/api/users/123/profile")).toEqual([401, ""]);
 });
