@@ -41,7 +41,7 @@ const STEPS = [
   command("typecheck", 30, ["tsc", "-p", "tsconfig.json"]),
   command("generated code", 20, ["node", ".ci/generate.mjs", "--check"]),
   command("compatible protos", 15, ["node", ".ci/breaking.mjs"]),
-  tests("unit and sdk tests", budget(240, 360), ["unit", "sdk"]),
+  tests("unit and sdk tests", budget(300, 360), ["unit", "sdk"]),
   command("sdk package", 60, ["npm", "run", "--silent", "check", "-w", "sdk"], "sdk/build/*.mjs"),
   tests("e2e on PGlite", budget(120, 480), ["e2e"], "test/e2e/**/*.test.ts", ON_PGLITE, OF_POSTGRES),
   tests("e2e on PostgreSQL", budget(120, 480), ["e2e"], "test/e2e/**/*.test.ts", ON_POSTGRES, OF_PGLITE),
