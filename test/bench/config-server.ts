@@ -2,30 +2,14 @@
 // Asked "setup", it lets a proxy join and gives its credential; asked "memory", it says what it takes.
 import { ProxyService } from "@conduit-link/proto/conduit/v1/proxy_service_pb";
 import { createClient } from "@connectrpc/connect";
-import { pino } from "pino";
-import { Registry } from "prom-client";
 import { LOCAL_OPERATOR } from "../../server/src/control/control.ts";
-import { SecretText } from "../../server/src/model/secret-text.ts";
-import { startControlPlane } from "../../server/src/run/control-plane.ts";
 import { collectedResidentBytes } from "./config-memory.ts";
 import type { ConfigServerSetup, MemoryAnswer } from "./config-messages.ts";
+import { startMeasuredPlane } from "./measured-plane.ts";
 import { serveParent } from "./messages.ts";
 
 const [url = "", masterKey = ""] = process.argv.slice(2);
-const plane = await startControlPlane({
-  location: { kind: "postgres", url: new SecretText(url) },
-  masterKeys: new SecretText(masterKey),
-  host: "127.0.0.1",
-  httpPort: 0,
-  grpcPort: 0,
-  publicUrl: "https://conduit.example",
-  tls: undefined,
-  reflection: false,
-  trustedProxies: [],
-  routes: [],
-  log: pino({ level: "info" }, pino.destination({ dest: "/dev/null", sync: true })),
-  registry: new Registry(),
-});
+const plane = await startMeasuredPlane(url, masterKey);
 
 async function setup(): Promise<ConfigServerSetup> {
   const proxies = createClient(ProxyService, plane.control.transportAs(LOCAL_OPERATOR));

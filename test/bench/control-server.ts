@@ -7,33 +7,17 @@ import { ProjectService } from "@conduit-link/proto/conduit/v1/project_service_p
 import { RefreshTokenRequestSchema, TokenService } from "@conduit-link/proto/conduit/v1/token_service_pb";
 import { createClient, createHandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { sql } from "drizzle-orm";
-import { pino } from "pino";
-import { Registry } from "prom-client";
 import { LOCAL_OPERATOR } from "../../server/src/control/control.ts";
-import { SecretText } from "../../server/src/model/secret-text.ts";
 import { systemRandom } from "../../server/src/random.ts";
-import { startControlPlane } from "../../server/src/run/control-plane.ts";
 import { preparedSql } from "../../server/src/store/prepared-query.ts";
+import { startMeasuredPlane } from "./measured-plane.ts";
 import { type ControlSetup, type DeedAnswer, type DeedOrder, serveParent } from "./messages.ts";
 
 /** Clients of each workload. */
 const CLIENTS_MAX = 64;
 
 const [url = ""] = process.argv.slice(2);
-const plane = await startControlPlane({
-  location: { kind: "postgres", url: new SecretText(url) },
-  masterKeys: new SecretText(Buffer.from(systemRandom.bytes(32)).toString("base64")),
-  host: "127.0.0.1",
-  httpPort: 0,
-  grpcPort: 0,
-  publicUrl: "https://conduit.example",
-  tls: undefined,
-  reflection: false,
-  trustedProxies: [],
-  routes: [],
-  log: pino({ level: "info" }, pino.destination({ dest: "/dev/null", sync: true })),
-  registry: new Registry(),
-});
+const plane = await startMeasuredPlane(url, Buffer.from(systemRandom.bytes(32)).toString("base64"));
 
 const transport = plane.control.transportAs(LOCAL_OPERATOR);
 const parent = "projects/bench";

@@ -1,9 +1,8 @@
 // The Auth.js 5 example as its reader has it: copied out of the repository, the packed SDK installed, built and served by Next.js, against
 // `conduit dev`, in a real browser.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { text } from "node:stream/consumers";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { launchBrowser } from "../support/chromium.ts";
@@ -11,7 +10,7 @@ import { startConduit } from "../support/conduit.ts";
 import { installOnDemand } from "../support/on-demand.ts";
 import { findFreePort } from "../support/ports.ts";
 import { ROOT } from "../support/source-file.ts";
-import { until } from "../support/until.ts";
+import { runInProduction, startNext } from "./next-process.ts";
 
 const PASSWORD = "let-me-in";
 
@@ -19,19 +18,6 @@ let browser: Browser;
 let next: ChildProcess;
 let origin: string;
 let app: string;
-
-/** Ends the test run when the command fails. */
-function run(program: string, args: readonly string[], cwd: string): string {
-  const env = {
-    ...process.env,
-    PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`,
-    NEXT_TELEMETRY_DISABLED: "1",
-    NODE_ENV: "production",
-  };
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: "utf8" });
-  expect(status, stdout + stderr).toBe(0);
-  return stdout;
-}
 
 /** The example beside its packages, with the SDK's tarball among them. */
 function install(): { readonly modules: string } {
@@ -44,15 +30,15 @@ function install(): { readonly modules: string } {
     join(app, "next.config.mjs"),
     `export default { turbopack: { root: ${root} }, outputFileTracingRoot: ${root} };`,
   );
-  run("npm", ["run", "--silent", "build", "-w", "sdk"], ROOT);
-  const packed = run(
+  runInProduction("npm", ["run", "--silent", "build", "-w", "sdk"], ROOT);
+  const packed = runInProduction(
     "npm",
     ["pack", "--silent", "--ignore-scripts", "--pack-destination", app],
     join(ROOT, "sdk"),
   ).trim();
   const sdk = join(app, "node_modules/@conduit-link/sdk");
   mkdirSync(sdk, { recursive: true });
-  run("tar", ["-xzf", join(app, packed), "-C", sdk, "--strip-components=1"], app);
+  runInProduction("tar", ["-xzf", join(app, packed), "-C", sdk, "--strip-components=1"], app);
   return { modules };
 }
 
@@ -60,35 +46,14 @@ beforeAll(async () => {
   const { modules } = install();
   const bin = join(modules, "next/dist/bin/next");
   // Checks the types too, with the compiler that Next.js can call.
-  run(process.execPath, [bin, "build"], app);
+  runInProduction(process.execPath, [bin, "build"], app);
   const [launched, { dev }] = await Promise.all([launchBrowser(), startConduit("dev")]);
   browser = launched;
   const port = await findFreePort();
   // By this name: Next.js turns 127.0.0.1 into it in the URLs that Auth.js makes of requests.
   origin = `http://localhost:${port}`;
-  next = spawn(process.execPath, [bin, "start", "-p", String(port), "-H", "127.0.0.1"], {
-    cwd: app,
-    env: {
-      ...process.env,
-      NODE_ENV: "production",
-      NEXT_TELEMETRY_DISABLED: "1",
-      AUTH_URL: origin,
-      AUTH_SECRET: "a secret of this test, long enough for anyone",
-      DEMO_PASSWORD: PASSWORD,
-      CONDUIT_URL: `${dev.proxy_url}/${dev.link_id}`,
-      CONDUIT_LINK_TOKEN: dev.link_token,
-      CONDUIT_JWT_SECRET: dev.hs256_secret,
-      CONDUIT_ISSUER: dev.iss,
-    },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  if (next.stdout) void text(next.stdout);
-  await until("Next.js serves", () =>
-    fetch(origin).then(
-      ({ ok }) => ok || undefined,
-      () => undefined,
-    ),
-  );
+  const env = { AUTH_URL: origin, AUTH_SECRET: "a secret of this test, long enough for anyone" };
+  next = await startNext({ command: [process.execPath, bin], cwd: app, origin, env, password: PASSWORD, dev });
 }, 300_000);
 
 afterAll(async () => {

@@ -1,7 +1,6 @@
 // The Next.js example, built and served by Next.js, with NextAuth, against `conduit dev`, in a real browser: both routers.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { launchBrowser } from "../support/chromium.ts";
@@ -9,60 +8,27 @@ import { startConduit } from "../support/conduit.ts";
 import type { DevFile } from "../support/conduit-process.ts";
 import { findFreePort } from "../support/ports.ts";
 import { ROOT } from "../support/source-file.ts";
-import { until } from "../support/until.ts";
+import { runInProduction, startNext } from "./next-process.ts";
 
 const APP = join(ROOT, "sdk/examples/next-app");
 const BIN = join(ROOT, "node_modules/.bin");
+const PASSWORD = "let-me-in";
 
 let dev: DevFile;
 let browser: Browser;
 let next: ChildProcess;
 let origin: string;
 
-/** Ends the test run when the command fails. */
-function run(program: string, args: readonly string[], cwd: string): void {
-  const env = {
-    ...process.env,
-    PATH: `${BIN}:${process.env.PATH}`,
-    NEXT_TELEMETRY_DISABLED: "1",
-    NODE_ENV: "production",
-  };
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: "utf8" });
-  expect(status, stdout + stderr).toBe(0);
-}
-
 beforeAll(async () => {
-  run("npm", ["run", "--silent", "build", "-w", "sdk"], ROOT);
-  run("next", ["build"], APP);
+  runInProduction("npm", ["run", "--silent", "build", "-w", "sdk"], ROOT);
+  runInProduction("next", ["build"], APP);
   // The repository's compiler, with the types that Next.js has just made of the routes.
-  run("tsc", ["-p", APP], ROOT);
+  runInProduction("tsc", ["-p", APP], ROOT);
   [browser, { dev }] = await Promise.all([launchBrowser(), startConduit("dev")]);
   const port = await findFreePort();
   origin = `http://127.0.0.1:${port}`;
-  next = spawn(join(BIN, "next"), ["start", "-p", String(port), "-H", "127.0.0.1"], {
-    cwd: APP,
-    env: {
-      ...process.env,
-      PATH: `${BIN}:${process.env.PATH}`,
-      NODE_ENV: "production",
-      NEXT_TELEMETRY_DISABLED: "1",
-      NEXTAUTH_URL: origin,
-      NEXTAUTH_SECRET: "a secret of this test, long enough for anyone",
-      DEMO_PASSWORD: "let-me-in",
-      CONDUIT_URL: `${dev.proxy_url}/${dev.link_id}`,
-      CONDUIT_LINK_TOKEN: dev.link_token,
-      CONDUIT_JWT_SECRET: dev.hs256_secret,
-      CONDUIT_ISSUER: dev.iss,
-    },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  if (next.stdout) void text(next.stdout);
-  await until("Next.js serves", () =>
-    fetch(origin).then(
-      ({ ok }) => ok || undefined,
-      () => undefined,
-    ),
-  );
+  const env = { NEXTAUTH_URL: origin, NEXTAUTH_SECRET: "a secret of this test, long enough for anyone" };
+  next = await startNext({ command: [join(BIN, "next")], cwd: APP, origin, env, password: PASSWORD, dev });
 }, 240_000);
 
 afterAll(async () => {
@@ -72,7 +38,7 @@ afterAll(async () => {
 
 async function signIn(page: Page): Promise<void> {
   await page.goto(`${origin}/api/auth/signin?callbackUrl=/`);
-  await page.getByLabel("Password").fill("let-me-in");
+  await page.getByLabel("Password").fill(PASSWORD);
   await page.getByRole("button", { name: /sign in/i }).click();
   await page.waitForURL(`${origin}/`);
 }
